@@ -131,8 +131,8 @@ class AppProcess:
 def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
     reader, writer = os.pipe()
     return (
-        stack.enter_context(open(reader, "rb", buffering=0)),
-        stack.enter_context(open(writer, "wb", buffering=0)),
+        stack.enter_context(os.fdopen(reader, "rb", buffering=0)),
+        stack.enter_context(os.fdopen(writer, "wb", buffering=0)),
     )
 
 

@@ -11,12 +11,7 @@ from matrix.cli.common import add_flag, add_index_options, add_path, note
 from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
-from matrix.features.qualification.gate import (
-    GateDecision,
-    decide,
-    missing_isolation,
-    valid_until,
-)
+from matrix.features.qualification.gate import GateDecision, decide, missing_isolation, valid_until
 from matrix.features.qualification.report import Commands, headline, report_lines
 from matrix.features.qualification.signatures import (
     PASSWORD,

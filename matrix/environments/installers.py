@@ -34,6 +34,7 @@ from matrix.model.index import File
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index
 from matrix.system.files import put_in_place
+from matrix.system.sandboxed import mechanism
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
@@ -203,7 +204,8 @@ class PipInstaller:
         for sha256, wheel in zip(hashes, wheels, strict=True):
             unpacked = self._tools.root / "unpacked" / sha256 / wheel.stem
             published = wheel == self._artifacts.find(sha256)
-            link_into(unpack(wheel, unpacked, sha256 if published else None), target)
+            source = unpack(wheel, unpacked, sha256 if published else None)
+            link_into(source, target, copy=not mechanism().name)
         _compile(self._tools, interpreter, target)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:

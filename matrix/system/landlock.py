@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 
 if sys.platform != "linux":
-    raise ImportError("Linux only")
+    raise ImportError("Linux only: Landlock")
 
 from matrix.system.namespaces import renounce, syscall
 
@@ -32,7 +32,8 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | (1 << 14) | (1 << 15)
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 # Beside what is shown. What /proc has of other processes is refused as tracing them is.
 _SYSTEM = ("/proc", "/sys/devices/system/cpu")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_SHARED = "/dev/shm"  # noqa: S108 - the system's own
 
 
 def version() -> int:
@@ -51,7 +52,10 @@ def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
     renounce()
     ruleset = syscall(_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), ctypes.c_uint32(0))
     try:
-        for paths, access in (((*_SYSTEM, *readable), _READ), ((*_DEVICES, *writable), handled)):
+        for paths, access in (
+            ((*_SYSTEM, *readable), _READ),
+            ((*_DEVICES, _SHARED, *writable), handled),
+        ):
             for path in paths:
                 with contextlib.suppress(FileNotFoundError):
                     _allow(ruleset, path, access & handled)

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
 if sys.platform != "linux":
-    raise ImportError("Linux only")
+    raise ImportError("Linux only: it makes namespaces")
 
 from matrix.system import landlock
 from matrix.system.namespaces import (
@@ -116,15 +116,15 @@ def _wait(control: socket.socket, request: Request) -> int:
 
 def _follow(control: socket.socket, messages: IO[bytes], first: int) -> int:
     while True:
-        ready = select.select([control, messages], [], [])[0]
-        if messages in ready:
+        ready = select.select([control.fileno(), messages.fileno()], [], [])[0]
+        if messages.fileno() in ready:
             message = json.loads(messages.readline() or b'{"code": -9}')
             if "errno" in message:
                 raise OSError(message["errno"], message["text"])
             if "code" in message:
                 return int(message["code"])
             _answer(control)
-        if control in ready:
+        if control.fileno() in ready:
             if control.recv(1) != TERMINATE:
                 return -int(signal.SIGKILL)
             os.kill(first, signal.SIGTERM)
@@ -174,7 +174,7 @@ def _execute(request: Request, failure: int) -> None:
             )
         os.chdir(request["folder"])
         limit(request["limits"])
-        os.execve(request["argv"][0], request["argv"], request["environment"])
+        os.execve(request["argv"][0], request["argv"], request["environment"])  # noqa: S606
     except OSError as error:
         _report(failure, errno=error.errno, text=error.strerror)
 

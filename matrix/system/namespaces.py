@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 if sys.platform != "linux":
-    raise ImportError("Linux only")
+    raise ImportError("Linux only: namespaces")
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -126,7 +126,7 @@ def renounce() -> None:
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:  # no more of them, or none that could be dropped
+        except OSError:  # noqa: PERF203 - no more of them, or none that could be dropped
             break
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     with contextlib.suppress(OSError):  # the first to be ended where memory is short
@@ -179,7 +179,7 @@ def _make_root(steps: Sequence[Sequence[Any]]) -> None:
 
 
 def _make_devices() -> None:
-    os.makedirs("/dev/shm", exist_ok=True)
+    os.makedirs("/dev/shm", exist_ok=True)  # noqa: S108 - inside
     for name in _DEVICES:
         _bind(f"{_OLD}/dev/{name}", f"/dev/{name}")
     for name, target in _DEVICE_LINKS.items():

@@ -1,4 +1,4 @@
-"""What a process of untrusted code may see of this machine's files: all else is not there.
+"""The files of this machine that a process of untrusted code may see: no other is there.
 
 Linux only in its effect; elsewhere nothing is hidden.
 """
@@ -54,8 +54,8 @@ class View:
 
     def steps(self) -> list[Step]:
         """Return the steps that make a file system of it, parents first."""
-        shown = {**{path: False for path in _system_paths()}, **{p: False for p in self.readable}}
-        shown |= {path: True for path in self.writable}
+        shown = {**dict.fromkeys(_system_paths(), False), **dict.fromkeys(self.readable, False)}
+        shown |= dict.fromkeys(self.writable, True)
         steps: list[tuple[Path, int, Step]] = [
             (Path(folder), 0, ("memory", folder, size)) for folder, size in _MEMORY.items()
         ]
@@ -89,7 +89,7 @@ def _private_folders() -> set[Path]:
 
 
 def python_paths(python: Path) -> tuple[Path, ...]:
-    """Return what a CPython, or that of a virtual environment, needs beside the system's files."""
+    """Return the paths that an environment's CPython needs beside the system's files."""
     paths: dict[Path, None] = {}
     for executable in _executables(python):
         prefix = executable.parent.parent
@@ -133,7 +133,7 @@ def _library_folders(executable: str) -> tuple[Path, ...]:
     if executable.startswith("/usr/"):
         return ()
     try:
-        asked = subprocess.run(
+        finished = subprocess.run(
             [executable, "-E", "-s", "-S", "-c", _LIBRARIES],
             env={},
             stdin=subprocess.DEVNULL,
@@ -143,6 +143,6 @@ def _library_folders(executable: str) -> tuple[Path, ...]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    lines = asked.stdout.decode("utf-8", "surrogateescape").splitlines()
+    lines = finished.stdout.decode("utf-8", "surrogateescape").splitlines()
     folders = {Path(line).parent for line in lines if line.startswith("/")}
     return tuple(sorted(folder for folder in folders if folder.is_dir()))

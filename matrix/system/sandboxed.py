@@ -30,6 +30,10 @@ from matrix.system.sandbox import View
 if sys.platform == "linux":
     from matrix.system.launcher import KILL, LANDLOCK, NAMESPACES, TERMINATE
     from matrix.system.namespaces import NOBODY
+else:
+    KILL = TERMINATE = b""
+    NAMESPACES = LANDLOCK = ""
+    NOBODY = 0
 
 _START_SECONDS = 20.0
 _END_SECONDS = 10.0
@@ -37,13 +41,14 @@ _KILLED = -9
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from matrix.system.launcher import main; main()"
 )
+_ELSEWHERE = f"no sandbox on {sys.platform}"
 _TRIAL = ["/bin/sh", "-c", ":"]
 # Before, the kernel counted all processes of the user, also those outside: user_namespaces(7).
 _COUNTS_APART = (5, 14)
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """Limits of each process: memory of its own and the size of a file in bytes; and how many
     processes and threads there may be.
     """
@@ -79,6 +84,8 @@ class Launcher:
 
     def send(self, request: Mapping[str, Any], streams: Sequence[int]) -> socket.socket:
         """Send a request; return the socket that controls the new process. Raises OSError."""
+        if sys.platform != "linux":
+            raise OSError(_ELSEWHERE)
         ours, theirs = socket.socketpair()
         try:
             with theirs, self._lock:
@@ -96,7 +103,7 @@ class Launcher:
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _PROGRAM, str(project_root())],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     env={},
@@ -132,7 +139,7 @@ class SandboxedTree:
         folder: Path,
         *,
         streams: tuple[int, int, int],
-        limits: Limits | None = None,
+        limits: ProcessLimits | None = None,
     ) -> None:
         """Start the tree with standard input, output and error; raise OSError where that fails."""
         request = {
@@ -153,7 +160,7 @@ class SandboxedTree:
             if answer is None:
                 raise OSError("the sandbox did not start in time")
             text = answer.get("text", "the launcher ended")
-            raise OSError(answer.get("errno", 0), text, request["argv"][0])
+            raise OSError(answer.get("errno", 0), text, os.fspath(argv[0]))
 
     def poll(self) -> int | None:
         """Return the exit code of the first process, None while it runs."""
@@ -208,11 +215,11 @@ class SandboxedTree:
         return answer
 
 
-def default_limits() -> Limits:
+def default_limits() -> ProcessLimits:
     """Return the limits, as far as this kernel can count for each sandbox apart."""
     numbers = platform.release().split(".")[:2]
     apart = all(map(str.isdecimal, numbers)) and tuple(map(int, numbers)) >= _COUNTS_APART
-    return Limits() if apart else dataclasses.replace(Limits(), processes=8192)
+    return ProcessLimits() if apart else ProcessLimits(processes=8192)
 
 
 @functools.cache
@@ -222,12 +229,12 @@ def mechanism(*, allow_user: bool = True) -> Mechanism:
     `allow_user` is whether root may become another user, who cannot read what root alone can.
     """
     if sys.platform != "linux":
-        return dataclasses.replace(NONE, text=f"no sandbox on {sys.platform}")
+        return dataclasses.replace(NONE, text=_ELSEWHERE)
     errors = []
     for candidate in _candidates(allow_user=allow_user):
         try:
             _try(candidate)
-        except OSError as error:
+        except OSError as error:  # noqa: PERF203 - the next one is tried
             errors.append(f"{candidate.name}: {error}")
         else:
             why = f" ({'; '.join(errors)})" if errors and candidate.missing else ""
@@ -236,6 +243,8 @@ def mechanism(*, allow_user: bool = True) -> Mechanism:
 
 
 def _candidates(*, allow_user: bool) -> list[Mechanism]:
+    if sys.platform != "linux":
+        return []
     words = "own user, mount, PID and IPC namespaces"
     landlock = Mechanism(LANDLOCK, "files by Landlock only", missing=("processes", "user", "ipc"))
     if os.getuid() == 0:
@@ -247,7 +256,7 @@ def _candidates(*, allow_user: bool) -> list[Mechanism]:
 
 def _try(candidate: Mechanism) -> None:
     """Run a program that does nothing; raise OSError where that fails."""
-    with open(os.devnull, "r+b") as null:
+    with Path(os.devnull).open("r+b") as null:
         streams = (null.fileno(),) * 3
         tree = SandboxedTree(candidate, View(), _TRIAL, {}, Path("/"), streams=streams)
         try:

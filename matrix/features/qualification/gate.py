@@ -136,9 +136,7 @@ def evidence_cells(
     return tuple(line for line in record.cells if line.cell in cells)
 
 
-def missing_isolation(
-    decision: GateDecision, record: Record, policy: Policy
-) -> tuple[str, ...]:
+def missing_isolation(decision: GateDecision, record: Record, policy: Policy) -> tuple[str, ...]:
     """Return the parts of the machine that these cells could reach against the policy."""
     reached = {
         part

@@ -65,8 +65,8 @@ class Policy:
     """The required claims, `claims` without `not_claims` (globs of ids), on `targets` (globs).
 
     A claim about none of the targets is not required; empty `targets` require all that are
-    promised. Evidence may be of age `max_age`, and each part must be confirmed `repeats` times. A sign-off may rest on cells that were not
-    kept from the parts of their machine in `not_isolated`.
+    promised. Evidence may be of age `max_age`, and each part must be confirmed `repeats` times.
+    A sign-off may rest on cells that were not kept from the parts of a machine in `not_isolated`.
     `content` is that of the file, `name` its name in messages.
     """
 

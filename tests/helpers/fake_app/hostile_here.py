@@ -48,11 +48,11 @@ def stay_behind() -> str:
     """Fork twice, with a session of its own and an empty environment; write to the folder of the
     cell's process for ever.
     """
-    mark = json.loads(_TARGETS.read_text("ascii"))[0]
+    mark, *more = json.loads(_TARGETS.read_text("ascii"))
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execve(
+            os.execve(  # noqa: S606
                 sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", mark], {}
             )
         os._exit(0)
@@ -62,6 +62,7 @@ def stay_behind() -> str:
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if mark.encode() in (folder / "cmdline").read_bytes().split(b"\0"):
+                    time.sleep(600 if more else 0)
                     return "started"
         time.sleep(0.02)
     return "not started"
@@ -85,8 +86,8 @@ def look_around() -> dict[str, object]:
         "processes": len(ids),
         "capabilities": status["CapEff"].strip("0\t ") + status["CapBnd"].strip("0\t "),
         "privileges": status["NoNewPrivs"],
-        "devices": sorted(os.listdir("/dev")),
-        "root": sorted(os.listdir("/")),
+        "devices": sorted(path.name for path in Path("/dev").iterdir()),
+        "root": sorted(path.name for path in Path("/").iterdir()),
         "tried": tried,
         "user": os.getuid(),
     }
