@@ -64,6 +64,7 @@ class ContainerSandbox:
         self.image = image.digest
         self.engine = engine.info.name
         self.isolation, self.isolated = _describe_isolation(job.confinement), True
+        self.not_isolated: tuple[str, ...] = ()
         self._spec = _container_spec(job, image)
         self._image = image
         self._engine = engine

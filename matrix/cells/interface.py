@@ -92,7 +92,8 @@ class Sandbox(Protocol):
 
     `python` is the cell's interpreter, `apps` and `fixtures` are the folders of the sample apps and
     of the fixtures for cells. `isolation` says what keeps the cell from the rest of the world,
-    `isolated` whether anything keeps it from the network; `image` is the digest of the image and
+    `isolated` whether anything keeps it from the network, `not_isolated` which of the `PARTS` of
+    the machine it is not kept from; `image` is the digest of the image and
     `engine` the name of the engine, "" on the machine itself. All methods raise OSError, and
     SandboxError if the sandbox was lost.
     """
@@ -102,6 +103,7 @@ class Sandbox(Protocol):
     fixtures: PurePath
     isolation: str
     isolated: bool
+    not_isolated: tuple[str, ...]
     image: str
     engine: str
 

@@ -11,27 +11,38 @@ import re
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from matrix.cells.client import Endpoint, loopback_endpoint
 from matrix.cells.env_vars import MARK, interpreter_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
-from matrix.cells.log import PipeLog
+from matrix.cells.log import KEEP_BYTES, PipeLog
+from matrix.model.capture import NETWORK
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
+from matrix.system.sandbox import View, python_paths
+from matrix.system.sandboxed import SandboxedTree, mechanism
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 _POLL_SECONDS = 0.01
+_END_SECONDS = 10.0
+_OUTPUT_BYTES = 1 << 22
+_FOR_OTHERS = stat.S_IROTH | stat.S_IXOTH
+
+Tree = ProcessTree | SandboxedTree
+StartTree = Callable[[tuple[int, int, int], Mapping[str, str]], Tree]
+"""Starts a process with standard input, output and error, and more variables; raises OSError."""
 
 # `-E` shows the environment of this user's processes: man 1 ps of macOS.
 _PS = ("/bin/ps", "-A", "-E", "-ww", "-o", "pid=,command=")
@@ -48,27 +59,25 @@ _LAST_LINE = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b.*
 class AppProcess:
     """A process and everything that it starts; must be stopped in any case."""
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, *, stop: float
-    ) -> None:
-        """Start `command` in `folder`; `stop` is how many seconds it gets to end by itself.
+    def __init__(self, start: StartTree, *, stop: float, keep: int = KEEP_BYTES) -> None:
+        """Start it; `stop` is how many seconds it gets to end by itself, `keep` as of its log.
 
         Raises OSError if it cannot be started.
         """
         self._stop_seconds = stop
         self._mark = secrets.token_hex(16)
         self.exit_code: int | None = None
-        self._tree = ProcessTree(
-            command,
-            {**environment, MARK: self._mark},
-            folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self._process = self._tree.process
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        self.log = PipeLog(self._process.stdout)
+        with contextlib.ExitStack() as stack:
+            # Not those of `Popen`: a sandboxed process has none.
+            their_input, our_input = _pipe(stack)
+            our_output, their_output = _pipe(stack)
+            streams = (their_input.fileno(), their_output.fileno(), their_output.fileno())
+            self._tree = start(streams, {MARK: self._mark})
+            stack.pop_all()
+        their_input.close()
+        their_output.close()
+        self._input = our_input
+        self.log = PipeLog(our_output, keep)
         CHILDREN.add(self, self.kill)
 
     def wait_ready(self, timeout: float) -> Endpoint | None:
@@ -94,14 +103,14 @@ class AppProcess:
         """
         self.exit_code = self._tree.poll()
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-            self._process.stdin.close()
+            self._input.close()
         if self.exit_code is None:
             self._tree.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._tree.wait(self._stop_seconds)
         self.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._tree.wait(_END_SECONDS)
         self.log.close()
         self._tree.close()
         CHILDREN.remove(self)
@@ -109,9 +118,19 @@ class AppProcess:
     def kill(self) -> None:
         """Kill it at once, with everything that it started, also outside of its session."""
         self._tree.kill()
+        if isinstance(self._tree, SandboxedTree):
+            return
         deadline = time.monotonic() + self._stop_seconds
         while kill_marked(f"{MARK}={self._mark}") and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
+
+
+def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    reader, writer = os.pipe()
+    return (
+        stack.enter_context(os.fdopen(reader, "rb", buffering=0)),
+        stack.enter_context(os.fdopen(writer, "wb", buffering=0)),
+    )
 
 
 def describe_survivor(log: str) -> str:
@@ -166,7 +185,7 @@ def _find_marked(variable: str) -> list[int]:
 
 
 class LocalSandbox:
-    """Runs a cell with the interpreter and the folders of its job."""
+    """Runs a cell with the interpreter and the folders of its job, in a sandbox if there is one."""
 
     image = ""
     engine = ""
@@ -175,9 +194,13 @@ class LocalSandbox:
         self.python: PurePath = job.python
         self.apps: PurePath = job.apps
         self.fixtures: PurePath = job.fixtures
-        self.isolation, self.isolated = isolation(), is_isolated()
-        self._parent = job.scratch
-        self._keep = job.keep
+        self.mechanism = mechanism(allow_user=_others_may_read(job))
+        self.isolation = f"{self.mechanism.text}; {isolation()}"
+        self.isolated = is_isolated()
+        network = () if self.isolated else (NETWORK,)
+        self.not_isolated = (*network, *self.mechanism.missing)
+        self._job = job
+        self._view = View()
         self._scratch: Path | None = None
 
     @property
@@ -186,26 +209,46 @@ class LocalSandbox:
         assert self._scratch is not None  # noqa: S101 - the context is open
         return self._scratch
 
-    def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
-        """Run the environment's interpreter to its end."""
-        try:
-            finished = subprocess.run(
-                [str(self.python), *arguments],
-                env=interpreter_environment(self.scratch),
-                cwd=self.scratch,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=seconds,
-                check=False,
+    def start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: PurePath,
+        streams: tuple[int, int, int],
+    ) -> Tree:
+        """Start a process in `folder` with standard input, output and error; raise OSError."""
+        if self.mechanism.name:
+            return SandboxedTree(
+                self.mechanism, self._view, command, environment, Path(folder), streams=streams
             )
-        except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"no answer within {seconds:g} s") from error
-        out, err = (text.decode("utf-8", "replace") for text in (finished.stdout, finished.stderr))
-        return CommandOutput(finished.returncode, out, err)
+        stdin, stdout, stderr = streams
+        return ProcessTree(
+            command, environment, Path(folder), stdin=stdin, stdout=stdout, stderr=stderr
+        )
+
+    def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
+        """Run the environment's interpreter to its end; its errors are in its output."""
+        process = AppProcess(
+            lambda streams, mark: self.start(
+                [str(self.python), *arguments],
+                {**interpreter_environment(self.scratch), **mark},
+                self.scratch,
+                streams,
+            ),
+            stop=0.0,
+            keep=_OUTPUT_BYTES,
+        )
+        try:
+            code = process.wait_exit(seconds)
+            if code is None:
+                raise TimeoutError(f"no answer within {seconds:g} s")
+        finally:
+            process.stop()
+        return CommandOutput(code, process.log.text)
 
     def new_slot(self, name: str) -> LocalSlot:
         """Return a slot with a new folder."""
-        return LocalSlot(self, Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch)))
+        return LocalSlot(self, self._new_folder(f"{name}-", self.scratch))
 
     def free_bytes(self) -> int:
         """Return how many bytes of the disk are free."""
@@ -214,12 +257,20 @@ class LocalSandbox:
     def check(self) -> None:
         """Do nothing: if this machine is lost, so is this process."""
 
+    def _new_folder(self, prefix: str, parent: Path | None) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        if self.mechanism.user and sys.platform == "linux":
+            os.chown(folder, self.mechanism.user, self.mechanism.user)
+        return folder
+
     def __enter__(self) -> Self:
-        self._scratch = Path(tempfile.mkdtemp(prefix="cell-", dir=self._parent))
+        self._scratch = self._new_folder("cell-", self._job.scratch)
+        readable = (*python_paths(self._job.python), self._job.apps, self._job.fixtures)
+        self._view = View(readable, (self._scratch,)) if self.mechanism.name else View()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._keep:
+        if not self._job.keep:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
@@ -238,7 +289,21 @@ class LocalSlot:
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
     ) -> AppProcess:
         """Start an app."""
-        return AppProcess(command, environment, Path(self.sandbox.apps), stop=stop)
+        sandbox = self.sandbox
+        return AppProcess(
+            lambda streams, mark: sandbox.start(
+                command, {**environment, **mark}, sandbox.apps, streams
+            ),
+            stop=stop,
+        )
 
     def close(self) -> None:
         """Do nothing: no port was forwarded."""
+
+
+def _others_may_read(job: CellJob) -> bool:
+    """Return whether users without rights can read what the cell needs."""
+    paths = (job.python.parent.parent, Path(os.path.realpath(job.python)), job.apps, job.fixtures)
+    with contextlib.suppress(OSError):
+        return all(path.stat().st_mode & _FOR_OTHERS == _FOR_OTHERS for path in paths)
+    return False

@@ -93,9 +93,9 @@ class BoundedLog:
 class PipeLog(BoundedLog):
     """A log that reads a pipe in a thread of its own."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], keep: int = KEEP_BYTES) -> None:
         """Start to read `pipe`, which from now on belongs to the log."""
-        super().__init__()
+        super().__init__(keep)
         self._pipe = pipe
         self._thread = threading.Thread(target=self._read, name="log", daemon=True)
         self._thread.start()

@@ -100,6 +100,7 @@ class _PartialCapture:
     detail: str = ""
     isolation: str = ""
     isolated: bool = True
+    not_isolated: tuple[str, ...] = ()
     image: str = ""
     engine: str = ""
     services: tuple[Backend, ...] = ()
@@ -112,6 +113,7 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
     deadline = Deadline(job.limits.cell * job.planned.repeats)
     sandbox = _new_sandbox(job, deadline)
     partial.isolation, partial.isolated = sandbox.isolation, sandbox.isolated
+    partial.not_isolated = sandbox.not_isolated
     partial.image = sandbox.image
     partial.engine = sandbox.engine
     partial.services = tuple(service.identity.backend for service in job.services)

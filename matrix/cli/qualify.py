@@ -14,7 +14,7 @@ from matrix.cli.common import add_flag, add_index_options, add_path, note
 from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
-from matrix.features.qualification.gate import GateDecision, decide, valid_until
+from matrix.features.qualification.gate import GateDecision, decide, missing_isolation, valid_until
 from matrix.features.qualification.report import Commands, headline, report_lines
 from matrix.features.qualification.signatures import (
     PASSWORD,
@@ -134,6 +134,11 @@ def run(args: argparse.Namespace) -> int:
     if signer is None or project is None:
         print("Nothing is signed without a key (--key FILE --out DIR, or --keyless --out DIR).")
         return ExitCode.OK
+    if missing := missing_isolation(decision, material.record, material.policy):
+        parts = ", ".join(missing)
+        print(f"Nothing is signed: releases ran in cells without isolation of {parts}.")
+        print("Use --engine docker, or a policy with these names in evidence.not_isolated.")
+        return ExitCode.DOES_NOT_QUALIFY
     with signer as ready:
         _sign(args, material, decision, ready, project)
     return ExitCode.OK

@@ -8,6 +8,7 @@ https://packaging.python.org/en/latest/specifications/binary-distribution-format
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime as dt
 import os
@@ -259,18 +260,22 @@ def _open_wheel(wheel: Path) -> zipfile.ZipFile:
         raise zipfile.BadZipFile(str(error)) from error
 
 
-def link_into(source: Path, target: Path) -> None:
-    """Hard-link all files of `source` into `target`; copy where links are not supported."""
+def link_into(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Hard-link all files of `source` into `target`; copy where links are not supported.
+
+    Or with `copy`, where untrusted code may write to the target.
+    """
     for folder, _, files in os.walk(source):
         target_folder = target / Path(folder).relative_to(source)
         target_folder.mkdir(parents=True, exist_ok=True)
         for name in files:
             link = target_folder / name
             link.unlink(missing_ok=True)  # two distributions may have one file: the later wins
-            try:
-                link.hardlink_to(Path(folder) / name)
-            except OSError:
-                shutil.copy2(Path(folder) / name, link)
+            with contextlib.suppress(OSError):
+                if not copy:
+                    link.hardlink_to(Path(folder) / name)
+                    continue
+            shutil.copy2(Path(folder) / name, link)
 
 
 def _site_path(name: str) -> str | None:

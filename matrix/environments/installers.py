@@ -36,6 +36,7 @@ from matrix.model.reason import Reason
 from matrix.pypi.client import Index
 from matrix.pypi.releases import is_ahead
 from matrix.system.files import put_in_place
+from matrix.system.sandboxed import mechanism
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
@@ -228,7 +229,8 @@ class PipInstaller:
             unpacked = self._tools.root / "unpacked" / sha256 / wheel.stem
             published = wheel == self._artifacts.find(sha256)
             make = functools.partial(unpack, wheel, unpacked, sha256 if published else None)
-            link_into(self._tools.ensure_built(unpacked, make), target)
+            source = self._tools.ensure_built(unpacked, make)
+            link_into(source, target, copy=not mechanism().name)
         # With the modules of the standard library that virtualenv puts there.
         compile_byte_code(self._tools, interpreter, target.parent)
 

@@ -31,6 +31,7 @@ from matrix.model.reason import Reason
 from matrix.system.files import put_in_place
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.proxies import proxy_exceptions
+from matrix.system.sandboxed import mechanism
 
 _WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 # Compilers, for source distributions.
@@ -218,7 +219,8 @@ class Toolbox:
             "UV_CACHE_DIR": str(self.root / "uv"),
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
-            "UV_LINK_MODE": "hardlink",
+            # A cell without a sandbox must not write to what other environments share.
+            "UV_LINK_MODE": "hardlink" if mechanism().name else "clone",
             **({"UV_OFFLINE": "1", "RUST_LOG": "warn"} if offline else {}),
         }
         return self.run(

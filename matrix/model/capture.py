@@ -16,6 +16,11 @@ from matrix.model.service import Backend
 
 # How the description of the isolation begins where there is none.
 UNISOLATED = "no network isolation"
+NETWORK = "network"
+PARTS = (NETWORK, "files", "processes", "user", "ipc", "limits")
+"""Parts of the machine that a cell can be kept from: connections beyond loopback; files that are
+not its own; processes; the rights of the user; shared memory; and more than a share of memory,
+processes and disk."""
 BARE = "bare"
 """The setting of the bare control: the app without the tracer."""
 
@@ -160,7 +165,8 @@ class CellCapture:
     `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
     the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
     on the machine itself. `services` are the back ends that it could reach.
-    `isolated` is whether the cell was kept from the network.
+    `isolated` is whether the cell was kept from the network, and `not_isolated` are the parts of
+    the machine that it was not kept from, as `PARTS` names them.
     """
 
     cell: str
@@ -177,6 +183,7 @@ class CellCapture:
     engine: str = ""
     services: tuple[Backend, ...] = ()
     isolated: bool = True
+    not_isolated: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, which share objects with the capture: do not change them."""
@@ -196,6 +203,7 @@ class CellCapture:
                 "processes": tuple(_read_process(item) for item in data["processes"]),
                 "failed": Reason(data["failed"]) if data["failed"] else None,
                 "isolated": _is_isolated(data),
+                "not_isolated": _not_isolated(data),
             }
         )
 
@@ -204,6 +212,15 @@ def _is_isolated(data: Mapping[str, Any]) -> bool:
     """Return whether a cell was isolated; older files have only the description."""
     description = str(data.get("isolation", ""))
     return bool(data.get("isolated", not description.startswith(UNISOLATED)))
+
+
+def _not_isolated(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a cell was not kept from; older ones on the machine itself saw all but the
+    network.
+    """
+    if "not_isolated" in data:
+        return tuple(map(str, data["not_isolated"]))
+    return () if data.get("engine") else PARTS[_is_isolated(data) :]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a capture
@@ -247,7 +264,8 @@ class CellLocation:
     `engine` is the container engine's name and `image` the image's digest, "" for this machine.
     `python` is the full version and `build` all of `sys.version`; `bits` is the size of a pointer;
     `isolation` describes in a few words what kept the cell from the network. `tracer` are the
-    sha256 digests of the tracer's artifact in the lock.
+    sha256 digests of the tracer's artifact in the lock, `not_isolated` what the cell was not kept
+    from.
     """
 
     engine: str
@@ -261,6 +279,7 @@ class CellLocation:
     isolation: str
     tracer: tuple[str, ...] = ()
     isolated: bool = True
+    not_isolated: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, capture: CellCapture) -> CellLocation | None:
@@ -280,6 +299,7 @@ class CellLocation:
             isolation=capture.isolation,
             tracer=_tracer_digests(capture.lock),
             isolated=capture.isolated,
+            not_isolated=capture.not_isolated,
         )
 
     def __str__(self) -> str:
@@ -292,12 +312,17 @@ class CellLocation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the location as plain JSON values."""
-        return {**dataclasses.asdict(self), "tracer": list(self.tracer)}
+        lists = {"tracer": list(self.tracer), "not_isolated": list(self.not_isolated)}
+        return {**dataclasses.asdict(self), **lists}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CellLocation:
         """Return the location that `to_json` wrote; raise TypeError for anything else."""
-        values = {"tracer": tuple(data.get("tracer", ())), "isolated": _is_isolated(data)}
+        values = {
+            "tracer": tuple(data.get("tracer", ())),
+            "isolated": _is_isolated(data),
+            "not_isolated": _not_isolated(data),
+        }
         return cls(**{**data, **values})
 
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.judging.sentences import remark_text
+from matrix.model.capture import NETWORK, PARTS
 from matrix.model.fact import Fact, FactKind
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -227,13 +228,17 @@ def location_lines(record: Record) -> Iterator[str]:
 
 
 def isolation_warning(record: Record) -> str:
-    """Return a warning about cells that could reach the network, "" without any."""
-    free = [cell.where for cell in record.cells if cell.where and not cell.where.isolated]
+    """Return a warning about cells that were not kept from parts of the machine, "" without any."""
+    free = [cell.where for cell in record.cells if cell.where and cell.where.not_isolated]
     if not free:
         return ""
     details = "; ".join(dict.fromkeys(where.isolation for where in free))
-    cells = count_text(len(free), "cell")
-    return f"{cells} could reach the network while releases ran in it: {details}"
+    reached = {part for where in free for part in where.not_isolated}
+    network = ["could reach the network"] if NETWORK in reached else []
+    rest = ", ".join(part for part in PARTS if part in reached - {NETWORK})
+    others = [f"had no isolation of {rest}"] if rest else []
+    words = " and ".join((*network, *others))
+    return f"{count_text(len(free), 'cell')} {words} while releases ran in it: {details}"
 
 
 def target_marks(verdicts: Iterable[Verdict]) -> str:

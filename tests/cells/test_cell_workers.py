@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.cell_jobs import TRACING, fake_job
-from helpers.processes import gone, wait_until
+from helpers.processes import processes_with, wait_until
 
 from matrix.system.paths import project_root
 
@@ -54,10 +54,8 @@ def test_a_worker_reports_the_isolation_of_a_cell(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_when_the_run_is_killed_its_apps_die_with_it(tmp_path: Path) -> None:
     with run(tmp_path, "never-ready") as process:
-        pid_file = tmp_path / "scratch" / "pid"
-        assert wait_until(lambda: pid_file.exists() and pid_file.read_text("ascii"), 30)
-        app = int(pid_file.read_text("ascii"))
-        assert not gone(app)
+        scratch = str(tmp_path / "scratch")
+        assert wait_until(lambda: any("serve.py" in line for line in processes_with(scratch)), 30)
         process.kill()
         process.wait()
-        assert wait_until(lambda: gone(app))
+        assert wait_until(lambda: not processes_with(scratch))

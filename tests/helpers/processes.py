@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["children_of", "gone", "kill", "kill_descendants", "wait_until"]
+__all__ = ["children_of", "gone", "kill", "kill_descendants", "processes_with", "wait_until"]
 
 
 def children_of(pid: int) -> Iterator[int]:
@@ -36,6 +36,20 @@ def gone(pid: int) -> bool:
         return True
     # Where no process reaps orphans, a dead one stays as a zombie.
     return status.rpartition(")")[2].split()[0] == "Z"
+
+
+def processes_with(text: str) -> list[str]:
+    """Return the command lines of processes with a text in their command line or environment.
+
+    Linux only.
+    """
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes()
+            if text.encode() in command + (folder / "environ").read_bytes():
+                found.append(command.replace(b"\0", b" ").decode("utf-8", "replace"))
+    return found
 
 
 def kill(pid: int) -> None:

@@ -160,12 +160,14 @@ def test_one_line_for_each_engine_says_where_cells_ran() -> None:
 
 def test_a_cell_that_could_reach_the_network_is_warned_of() -> None:
     free = where("", "no network isolation: not on darwin", isolated=False)
+    free = dataclasses.replace(free, not_isolated=("network", "files"))
     assert not free.isolated
     warned = result(
         {X86: Observed.PRESENT}, cells=(record(on(X86), free), record(CONTROL, where()))
     )
     assert "warning: 1 cell could reach the network" in printed(warned)
     assert "not on darwin" in isolation_warning(warned)
+    assert "had no isolation of files" in isolation_warning(warned)
     assert "could reach the network" not in printed(result({X86: Observed.PRESENT}))
 
 

@@ -18,7 +18,13 @@ from packaging.version import InvalidVersion, Version
 
 from matrix.errors import UserError
 from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, valid_until
+from matrix.features.qualification.gate import (
+    ClaimFate,
+    GateDecision,
+    decide,
+    missing_isolation,
+    valid_until,
+)
 from matrix.features.qualification.policy import Policy, parse_policy
 from matrix.features.qualification.signatures import BadSignatureError
 from matrix.features.qualification.signoff import (
@@ -102,6 +108,11 @@ def check(
             raise SignoffRefusedError(f"{POLICY} is not the required policy (its sha256 differs)")
         decision = decide(expected, record, policy, now)
     _check_passed(decision)
+    if missing := missing_isolation(decision, record, policy):
+        raise SignoffRefusedError(
+            f"it rests on cells without isolation of {', '.join(missing)}, which its policy does"
+            " not permit"
+        )
     _check_documents(requirements, decision)
     _check_fates(statement, decision)
     installed = subjects_of(decision, expected, record, policy)

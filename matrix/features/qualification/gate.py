@@ -37,6 +37,7 @@ from matrix.features.qualification.expected import (
 )
 from matrix.features.qualification.policy import Policy, Waiver
 from matrix.features.qualification.shortfall import NAMED, Shortfall, not_confirmed
+from matrix.model.capture import PARTS
 from matrix.model.cell import Cell, matches
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Verdict
@@ -133,6 +134,17 @@ def evidence_cells(
         for cell in _cells(judged, record, policy)
     }
     return tuple(line for line in record.cells if line.cell in cells)
+
+
+def missing_isolation(decision: GateDecision, record: Record, policy: Policy) -> tuple[str, ...]:
+    """Return the parts of the machine that these cells could reach against the policy."""
+    reached = {
+        part
+        for line in evidence_cells(decision, record, policy)
+        if line.where
+        for part in line.where.not_isolated
+    }
+    return tuple(part for part in PARTS if part in reached - policy.not_isolated)
 
 
 def oldest_evidence(decision: GateDecision, record: Record, policy: Policy) -> dt.datetime | None:

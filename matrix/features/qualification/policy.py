@@ -14,6 +14,7 @@ from typing import Any
 
 from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.interpreters.inspect import host_target
+from matrix.model.capture import PARTS
 from matrix.model.cell import matches
 from matrix.system.files import parse_toml, read_regular
 from matrix.system.paths import data_dir
@@ -36,7 +37,7 @@ _MAX_REPEATS = 20
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "": {"schema": "text", "require": "table", "evidence": "table", "waiver": "tables"},
     "require": {"claims": "texts", "not_claims": "texts", "targets": "texts"},
-    "evidence": {"max_age_days": "count", "repeats": "count"},
+    "evidence": {"max_age_days": "count", "repeats": "count", "not_isolated": "texts"},
     "waiver": {"claims": "texts", "why": "text", "by": "text", "until": "date"},
 }
 _KINDS = {
@@ -65,6 +66,7 @@ class Policy:
 
     A claim about none of the targets is not required; empty `targets` require all that are
     promised. Evidence may be of age `max_age`, and each part must be confirmed `repeats` times.
+    A sign-off may rest on cells that were not kept from the parts of a machine in `not_isolated`.
     `content` is that of the file, `name` its name in messages.
     """
 
@@ -76,6 +78,7 @@ class Policy:
     waivers: tuple[Waiver, ...]
     content: bytes
     name: str
+    not_isolated: frozenset[str] = frozenset()
 
     @property
     def sha256(self) -> str:
@@ -128,6 +131,11 @@ def parse_policy(content: bytes, name: str) -> Policy:
         for glob in require.get("targets", ())
         if not matches(glob, TARGETS)
     ]
+    problems += [
+        f"evidence.not_isolated: unknown part {part!r}{did_you_mean(part, PARTS)}"
+        for part in evidence.get("not_isolated", ())
+        if part not in PARTS
+    ]
     if problems:
         raise UnreadableInputError(
             "\n".join([f"invalid policy {name}:", *(f"  {problem}" for problem in problems)]),
@@ -143,6 +151,7 @@ def parse_policy(content: bytes, name: str) -> Policy:
             Waiver(tuple(table["claims"]), table["why"], table["by"], table["until"])
             for table in waivers
         ),
+        not_isolated=frozenset(evidence.get("not_isolated", ())),
         content=content,
         name=name,
     )

@@ -21,6 +21,11 @@ import http.server  # noqa: E402
 
 if sys.platform == "linux":
     import hostile  # type: ignore[import-not-found]
+    import hostile_here  # type: ignore[import-not-found]
+
+    ACTS = {**hostile.ACTS, **hostile_here.ACTS}
+else:
+    ACTS = {}
 
 MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
 ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
@@ -76,7 +81,7 @@ def die() -> None:
 
 def is_unlucky() -> bool:
     """Return whether this is one of three in four calls in all processes of the cell."""
-    folder = Path(os.environ["HOME"], "..", "..", "calls")
+    folder = Path(os.environ["HOME"], "..", "calls")
     folder.mkdir(exist_ok=True)
     (folder / str(os.getpid())).touch()
     return len(list(folder.iterdir())) % 4 != 2
@@ -115,8 +120,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if MODE == "hang" and attack:
             time.sleep(600)
         body = json.dumps({**os.environ, "page": self.path}).encode()
-        if sys.platform == "linux" and attack and MODE in hostile.ACTS:
-            body = json.dumps(hostile.ACTS[MODE]()).encode()
+        if attack and MODE in ACTS:
+            body = json.dumps(ACTS[MODE]()).encode()
         if MODE == "jammed-untraced" and untraced() and self.served > 1:
             self.wfile.write(b"HTTP/1.0 500 \r\nContent-Length: 0\r\n\r\n")
             return
@@ -131,8 +136,6 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    with contextlib.suppress(OSError):  # in a container there is no such folder
-        Path(os.environ["HOME"], "..", "..", "pid").write_text(str(os.getpid()), encoding="ascii")
     if MODE == "exit":
         sys.stdout.write("no such module\n")
         sys.exit(3)
@@ -141,9 +144,7 @@ def main() -> None:
     if MODE in {"hang", "stray"}:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if MODE == "stray":
-        child = subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: S607
-        with contextlib.suppress(OSError):
-            Path(os.environ["HOME"], "..", "..", "stray").write_text(str(child.pid), "ascii")
+        subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: S607
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
     sys.stdout.write(f"bookshop ready 127.0.0.1:{server.server_port}\n")
     sys.stdout.flush()

@@ -1,0 +1,148 @@
+"""Linux only: acts of a hostile app that runs on the machine itself; each returns its result.
+
+`targets.json` in the folder of the app names what it looks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import sys
+import time
+from pathlib import Path
+
+if sys.platform != "linux":
+    raise ImportError("Linux only")
+
+_TARGETS = Path(__file__).parent / "targets.json"
+
+
+def read_secrets() -> dict[str, str]:
+    """Try to read every file that is named, and to list every folder."""
+    return {path: attempt(look, path) for path in json.loads(_TARGETS.read_text("ascii"))}
+
+
+def look(path: str) -> None:
+    """Read a file or a folder."""
+    if os.path.isdir(path):
+        os.listdir(path)
+    else:
+        Path(path).read_bytes()
+
+
+def write_in_place() -> dict[str, str]:
+    """Try to open every file that is named for writing; nothing is written, as some are real."""
+    return {path: attempt(open_in_place, path) for path in json.loads(_TARGETS.read_text("ascii"))}
+
+
+def open_in_place(path: str) -> None:
+    """Open a file that exists for writing."""
+    with open(path, "r+b"):
+        pass
+
+
+def stay_behind() -> str:
+    """Fork twice, with a session of its own and an empty environment; write to the folder of the
+    cell's process for ever.
+    """
+    mark, *more = json.loads(_TARGETS.read_text("ascii"))
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve(  # noqa: S606
+                sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", mark], {}
+            )
+        os._exit(0)
+    os.wait()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark.encode() in (folder / "cmdline").read_bytes().split(b"\0"):
+                    time.sleep(600 if more else 0)
+                    return "started"
+        time.sleep(0.02)
+    return "not started"
+
+
+def look_around() -> dict[str, object]:
+    """Return what can be seen of other processes, users and the network."""
+    ids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    status = dict(
+        line.split(":\t", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines()
+    )
+    tried = {}
+    for name in json.loads(_TARGETS.read_text("ascii")):
+        kind, _, address = name.partition(" ")
+        with socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) as sock:
+            sock.settimeout(2)
+            host, _, port = address.rpartition(":")
+            place = address.replace("@", "\0") if kind == "unix" else (host, int(port))
+            tried[name] = attempt(sock.connect, place)
+    return {
+        "processes": len(ids),
+        "capabilities": status["CapEff"].strip("0\t ") + status["CapBnd"].strip("0\t "),
+        "privileges": status["NoNewPrivs"],
+        "devices": sorted(path.name for path in Path("/dev").iterdir()),
+        "root": sorted(path.name for path in Path("/").iterdir()),
+        "tried": tried,
+        "user": os.getuid(),
+    }
+
+
+def take_all() -> dict[str, str]:
+    """Try to take memory, disk and processes beyond the limits."""
+    kinds = (resource.RLIMIT_DATA, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC)
+    if any(resource.getrlimit(kind)[0] in {-1, resource.RLIM_INFINITY} for kind in kinds):
+        return {"limits": "none"}  # the machine is spared
+    soft = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    blocks: list[bytearray] = []
+
+    def take_memory() -> None:
+        blocks.append(bytearray(soft))
+
+    def fill_file() -> None:
+        with Path(os.environ["HOME"], "big").open("wb") as file:
+            file.truncate(resource.getrlimit(resource.RLIMIT_FSIZE)[0] + 1)
+
+    def fork_on() -> None:
+        children = []
+        try:
+            for _ in range(20_000):
+                child = os.fork()
+                if child == 0:
+                    time.sleep(600)
+                    os._exit(0)
+                children.append(child)
+        finally:
+            for child in children:
+                os.kill(child, 9)
+                os.waitpid(child, 0)
+
+    results = {}
+    for act in (take_memory, fill_file, fork_on):
+        results[act.__name__] = attempt(act)
+    return results
+
+
+def attempt(act: object, *arguments: object) -> str:
+    """Return the result of a function, as a word."""
+    try:
+        act(*arguments)  # type: ignore[operator]
+    except MemoryError:
+        return "MemoryError"
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+ACTS = {
+    "read-secrets": read_secrets,
+    "write-in-place": write_in_place,
+    "stay-behind": stay_behind,
+    "look-around": look_around,
+    "take-all": take_all,
+}
