@@ -55,7 +55,7 @@ class ProcessLimits:
 
     data_bytes: int = 4 << 30
     file_bytes: int = 1 << 30
-    processes: int = 512
+    processes: int = 256
 
 
 @dataclasses.dataclass(frozen=True)
