@@ -60,7 +60,7 @@ class ProcessLimits:
 
 @dataclasses.dataclass(frozen=True)
 class Mechanism:
-    """How processes are isolated here, in words, and the `PARTS` that they are not kept from.
+    """Isolation of processes as it works here, in words, and the `PARTS` that it lacks.
 
     `name` is "" where they are kept from nothing; `user` is whom root becomes.
     """
