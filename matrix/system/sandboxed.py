@@ -55,12 +55,12 @@ class ProcessLimits:
 
     data_bytes: int = 4 << 30
     file_bytes: int = 1 << 30
-    processes: int = 512
+    processes: int = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Mechanism:
-    """How processes are isolated here, in words, and the `PARTS` that they are not kept from.
+    """Isolation of processes as it works here, in words, and the `PARTS` that it lacks.
 
     `name` is "" where they are kept from nothing; `user` is whom root becomes.
     """
