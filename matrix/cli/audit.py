@@ -78,7 +78,9 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
         raise UsageError(
             f"folder not found: {Path(args.json).parent}", "Create it, or name another file."
         )
-    reading = read_inputs(args.documents, language=args.language, lenient=args.lenient)
+    reading = read_inputs(
+        args.documents, language=args.language, lenient=args.lenient, partials=args.partials
+    )
     note(*map(str, (*reading.problems, *reading.notices)))
     index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
     scope = InspectionScope(cache_dir(), every=args.every, offline=args.offline, report=_progress())

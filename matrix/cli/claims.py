@@ -53,7 +53,9 @@ def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
     """List the claims; raise `DocumentProblems` after writing the JSON, unless lenient."""
     if args.write_facts and not args.documents:
         raise UsageError("--write-facts needs documents", "Name the pages to read the facts from.")
-    reading = read_inputs(args.documents, language=args.language, lenient=True)
+    reading = read_inputs(
+        args.documents, language=args.language, lenient=True, partials=args.partials
+    )
     if args.json:
         write_text_json(Path(args.json), as_json(reading))
     note(*map(str, reading.notices))

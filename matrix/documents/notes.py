@@ -12,7 +12,8 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from matrix.documents.blocks import Heading, Text
+from matrix.documents.blocks import Text
+from matrix.documents.headings import deployment_of, section_of
 from matrix.documents.list_items import read_list_item
 from matrix.documents.markup import PageProblem
 from matrix.documents.prose import read_prose
@@ -21,9 +22,6 @@ from matrix.documents.text import comparable, phrase_in, plain, sentences, short
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-_SYSTEMS = {"host", "windows-host", "macos-host"}
-"""Deployments that a heading about an operating system would name, too."""
-_TRANSPARENT = {"capability-notes"}
 _SECTIONS_WITHOUT_CLAIMS = {"", "reading"}
 _NAMED = re.compile(r"\{([a-z-]+)\}")
 _VERSIONED = re.compile(r"(?<![\w.])v?\d+\.\d+|\d\+")
@@ -43,23 +41,6 @@ class _Match:
     def share(self) -> float:
         """Return the share of the required words that the text contains."""
         return len(self.words) / self.required
-
-
-def section_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
-    """Return the section of the innermost known heading, "" if none is known."""
-    for heading in reversed(headings):
-        section = vocabulary.exactly("sections", heading.text)
-        if section is not None and section not in _TRANSPARENT:
-            return section
-    if any(vocabulary.exactly("sections", heading.text) for heading in headings):
-        return "page"
-    return ""
-
-
-def deployment_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
-    """Return the deployment that a heading above names, "" for none."""
-    found = (vocabulary.exactly("deployments", heading.text) for heading in reversed(headings))
-    return next((key for key in found if key is not None and key not in _SYSTEMS), "")
 
 
 def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
