@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from matrix.documents.blocks import Text
+from matrix.documents.headings import deployment_of
 from matrix.documents.table_reader import ClaimDraft, read_names
-from matrix.documents.text import plain
+from matrix.documents.text import comparable, plain, sentences, shortened, slug
 from matrix.documents.versions import VersionsError, read_versions, series, specifiers
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
@@ -22,8 +23,12 @@ _SYSTEM_SECTIONS = {"runtimes", "compatibility"}
 _ITEM = re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)[ :]+(?P<versions>(?:[<>=~]|v?\d).*)")
 
 
-def read_list_item(text: Text, section: str, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+def read_list_item(  # noqa: PLR0911 - one for each form
+    text: Text, section: str, vocabulary: Vocabulary
+) -> list[ClaimDraft] | None:
     """Return the claims of a bullet of a name and versions, or None for any other text."""
+    if text.kind == "bullet" and section == "triggers":
+        return _trigger(text, vocabulary)
     if text.kind == "bullet" and section in _SYSTEM_SECTIONS:
         systems = _systems(text, vocabulary)
         if systems is not None:
@@ -59,6 +64,27 @@ def read_list_item(text: Text, section: str, vocabulary: Vocabulary) -> list[Cla
             kind, subject, specifier, written, Status.SUPPORTED, text.line, scope, (specifier,)
         )
         for subject, specifier, scope in claimed
+    ]
+
+
+def _trigger(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+    """Return the claim of a bullet that names a type of trigger, None for a sentence."""
+    written = plain(text.text)
+    if not slug(written) or shortened(written) != written or len(sentences(written)) > 1:
+        return None
+    denied = any(form in comparable(written) for form in vocabulary.forms("prose", "denials"))
+    deployment = deployment_of(text.headings, vocabulary)
+    return [
+        ClaimDraft(
+            ClaimKind.NOTE,
+            "trigger-type",
+            "",
+            written,
+            Status.NOT_SUPPORTED if denied else Status.SUPPORTED,
+            text.line,
+            ((("deployment", deployment),) if deployment else ()) + (("note", written),),
+            (slug(written),),
+        )
     ]
 
 

@@ -19,7 +19,7 @@ from matrix.documents.markup import PageProblem
 from matrix.documents.prose import read_prose
 from matrix.documents.table_reader import ClaimDraft, Outcome
 from matrix.documents.text import comparable, phrase_in, plain, sentences, shortened
-from matrix.documents.vocabulary import Vocabulary
+from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
 _SECTIONS_WITHOUT_CLAIMS = {"", "reading"}
@@ -57,6 +57,11 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
         return
     whole = comparable(text.text)
     if not whole:
+        return
+    lead, colon, _ = plain(text.text).partition(":")
+    tracer = vocabulary.exactly("tracers", lead) if colon and text.kind == "bullet" else None
+    if tracer not in {None, OUR_TRACER}:
+        yield PageProblem(text.line, f"skipped a text about the {tracer} tracer", notice=True)
         return
     matches = _matches(text.kind, whole, vocabulary)
     complete = [match for match in matches if len(match.words) == match.required]

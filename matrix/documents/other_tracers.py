@@ -50,7 +50,7 @@ def without_other_tracers(
     notices = []
     skipped: set[int] = set()
     for start, end, title in [*_tagged(page.tags, len(remaining)), *_headed(remaining)]:
-        tracer = _tracer(title, vocabulary)
+        tracer = tracer_named(title, vocabulary)
         if tracer in {None, OUR_TRACER}:
             continue
         skipped.update(range(start, end + 1))
@@ -62,8 +62,8 @@ def without_other_tracers(
     return dataclasses.replace(page, lines=tuple(remaining), tags=tags), notices
 
 
-def _tracer(title: str, vocabulary: Vocabulary) -> str | None:
-    """Return the tracer that a title names: `Java`, `Java tracer`, `For Java`."""
+def tracer_named(title: str, vocabulary: Vocabulary) -> str | None:
+    """Return the tracer that a title or header names: `Java`, `Java tracer`, `For Java`."""
     if title == _OTHERS:
         return _OTHERS
     if exact := vocabulary.exactly("tracers", title):

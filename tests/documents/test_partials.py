@@ -13,7 +13,7 @@ from matrix.errors import UnreadableInputError
 RUNTIMES = """\
 <table>
   <thead>
-    <tr><th>OS</th><th>CPU</th><th>Runtime</th><th>Runtime version</th><th>Supported ddtrace versions</th></tr>
+    <tr><th>OS</th><th>CPU</th><th>Runtime</th><th>Runtime version</th><th>ddtrace</th></tr>
   </thead>
   <tr>
     <td>Linux</td><td>AArch64</td><td>CPython</td><td>3.8+</td>
