@@ -17,11 +17,13 @@ from matrix.documents.notes import read_note
 from matrix.documents.other_tracers import check_page, without_other_tracers
 from matrix.documents.partials import TAGS as PARTIAL_TAGS
 from matrix.documents.partials import join_partials
+from matrix.documents.registry import read_registry
 from matrix.documents.source import DocumentSource, check_format, load_source
 from matrix.documents.table_reader import ClaimDraft, Column, read_columns, read_table
 from matrix.documents.vocabulary import Vocabulary, language_of, load_vocabulary
 from matrix.errors import DocumentProblems, Problem, UnreadableInputError
 from matrix.model.claim import Claim
+from matrix.model.vendor_tests import VendorTested
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +32,13 @@ class ReadDocument:
 
     A problem is a row or word that is not understood. A notice reports content that is understood
     but not read: a partial whose table is only inserted when the page is built, or a section about
-    another tracer.
+    another tracer. `tested` is what the vendor's tests cover, of documents that are registries.
     """
 
     claims: tuple[Claim, ...]
     problems: tuple[Problem, ...] = ()
     notices: tuple[Problem, ...] = ()
+    tested: tuple[VendorTested, ...] = ()
 
 
 def read_documents(
@@ -65,6 +68,7 @@ def read_documents(
         tuple(claim for reading in readings for claim in reading.claims),
         tuple(problem for reading in readings for problem in reading.problems),
         tuple(notice for reading in readings for notice in reading.notices),
+        tuple(item for reading in readings for item in reading.tested),
     )
     if combined.problems and not lenient:
         raise DocumentProblems(combined.problems)
@@ -86,6 +90,10 @@ def read_document(
     """
     source = load_source(path)
     document = name or path.stem
+    registry = read_registry(source, document)
+    if registry is not None:
+        located = [problem for problem, _ in _located(registry.problems, document, source)]
+        return ReadDocument(registry.claims, tuple(located), tested=registry.tested)
     check_format(source)
     page = plain_markdown(source.lines)
     code = language or language_of(source, page.lines)
