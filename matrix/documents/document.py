@@ -18,6 +18,7 @@ from matrix.documents.other_tracers import check_page, without_other_tracers
 from matrix.documents.partials import TAGS as PARTIAL_TAGS
 from matrix.documents.partials import join_partials
 from matrix.documents.registry import read_registry
+from matrix.documents.release_metadata import read_metadata
 from matrix.documents.source import DocumentSource, check_format, load_source
 from matrix.documents.table_reader import ClaimDraft, Column, read_columns, read_table
 from matrix.documents.vocabulary import Vocabulary, language_of, load_vocabulary
@@ -94,6 +95,9 @@ def read_document(
     if registry is not None:
         located = [problem for problem, _ in _located(registry.problems, document, source)]
         return ReadDocument(registry.claims, tuple(located), tested=registry.tested)
+    if metadata := read_metadata(source, document):
+        claims, unread = metadata
+        return ReadDocument(claims, tuple(item for item, _ in _located(unread, document, source)))
     check_format(source)
     page = plain_markdown(source.lines)
     code = language or language_of(source, page.lines)

@@ -61,7 +61,7 @@ WORDS = (
 )  # fmt: skip
 RULE = re.compile(r"\s*\|?[\s:|-]*--[\s:|-]*")
 COVERED = re.compile(r"lines (\d+)-(\d+)")
-OTHERS = {"java", ".net", "node", "node.js", "ruby", "php", "go"}
+OTHERS = re.compile(r"[^\w.]*(?:java|\.net|node(?:\.js)?|ruby|php|go)\b", re.IGNORECASE)
 CLAIM_HEADINGS = ("Web framework", "Supported libraries", "Supported trigger types")
 
 
@@ -123,7 +123,7 @@ def reported(reading: ReadDocument) -> set[int]:
 
 
 def is_of_another_tracer(row: str) -> bool:
-    return row.strip("| \t").split("|")[0].strip().casefold() in OTHERS
+    return bool(OTHERS.match(row))
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
