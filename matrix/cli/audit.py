@@ -40,6 +40,8 @@ examples:
   python -m matrix audit pages/                   these documents, with each other and the index
   python -m matrix audit --part documents a.md b.md
                                                   only compare the documents with each other
+  python -m matrix audit --part tested page.md supported_versions.json
+                                                  what the vendor's own tests cover of it
   python -m matrix audit --part artifacts --every pages/
                                                   inspect all wheels
   python -m matrix audit --offline --json -       as JSON, with the cached index
@@ -84,7 +86,9 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
     note(*map(str, (*reading.problems, *reading.notices)))
     index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
     scope = InspectionScope(cache_dir(), every=args.every, offline=args.offline, report=_progress())
-    subject = AuditInput(reading.claims, index, _unread_lines(reading), scope)
+    subject = AuditInput(
+        reading.claims, index, _unread_lines(reading), scope, tested=reading.tested
+    )
     sections: list[Section] = []
     failure: UserError | None = None
     try:
@@ -92,6 +96,7 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
             sections.append(section)
             if args.json != "-":
                 show_section(section, sys.stdout)
+                sys.stdout.flush()
     except UserError as error:
         failure = error
     note(*index.notices)

@@ -50,11 +50,20 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     (frameworks, data stores, logins, ...); a text that begins like a note; and a text under such a
     heading that denies support.
     """
-    section = section_of(text.headings, vocabulary)
     problem = _stray_row(text)
     if problem is not None:
         yield problem
-        return
+        offset = problem.line - text.line
+        rest = ((text.line, text.lines[:offset]), (problem.line + 1, text.lines[offset + 1 :]))
+        for line, lines in rest:
+            if any(part.strip() for part in lines):
+                yield from read_note(dataclasses.replace(text, line=line, lines=lines), vocabulary)
+    else:
+        yield from _read_text(text, vocabulary)
+
+
+def _read_text(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
+    section = section_of(text.headings, vocabulary)
     whole = comparable(text.text)
     if not whole:
         return

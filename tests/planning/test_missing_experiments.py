@@ -18,8 +18,10 @@ def test_libraries_are_one_line_with_the_most_named_first() -> None:
     claims = [claim(ClaimKind.INTEGRATION, "openai")]
     claims += [claim(ClaimKind.INTEGRATION, "aiohttp-jinja2")] * 2
     assert list(missing_experiments(claims)) == [
-        "no experiment: write apps/libraries/aiohttp_jinja2.py, apps/libraries/openai.py,"
-        " 20 lines each, see apps/libraries/README.md"
+        (
+            "no experiment: write apps/libraries/aiohttp_jinja2.py, apps/libraries/openai.py,"
+            " 20 lines each, see apps/libraries/README.md"
+        )
     ]
 
 
@@ -32,10 +34,14 @@ def test_each_kind_has_its_own_line() -> None:
     ]
     assert list(missing_experiments(claims)) == [
         "no experiment: write apps/libraries/valkey.py, 20 lines, see apps/libraries/README.md",
-        "no experiment: write matrix/probes/capabilities/carrot_peeling.py, and the line of each in"
-        " matrix/data/coverage.toml",
-        "no experiment: fastapi (a sample app with the probes of sca), note extra,"
-        " see matrix/data/coverage.toml",
+        (
+            "no experiment: write matrix/probes/capabilities/carrot_peeling.py, and the line of"
+            " each in matrix/data/coverage.toml"
+        ),
+        (
+            "no experiment: fastapi (a sample app with the probes of sca), note extra,"
+            " see matrix/data/coverage.toml"
+        ),
     ]
 
 
