@@ -90,14 +90,15 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
         reading.claims, index, _unread_lines(reading), scope, tested=reading.tested
     )
     sections: list[Section] = []
-    failure: UserError | None = None
+    failure: UserError | KeyboardInterrupt | None = None
     try:
         for section in audit_sections(subject, names):
             sections.append(section)
             if args.json != "-":
                 show_section(section, sys.stdout)
                 sys.stdout.flush()
-    except UserError as error:
+    except (UserError, KeyboardInterrupt) as error:
+        # What there is of a run that is stopped is kept, too.
         failure = error
     note(*index.notices)
     if args.json:
@@ -111,11 +112,17 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
 
 
 def _progress() -> Callable[[int, int], None]:
-    """Return a function that shows the number of inspected wheels on a terminal."""
-    if not sys.stderr.isatty():
-        return lambda _done, _total: None
+    """Return a function that shows the number of inspected wheels.
+
+    On a terminal each one, elsewhere some ten lines in all.
+    """
+    on_terminal = sys.stderr.isatty()
 
     def show(done: int, total: int) -> None:
+        if not on_terminal:
+            if done % max(1, total // 10) == 0:
+                note(f"{done} of up to {total} wheels inspected")
+            return
         end = "\n" if done == total else ""
         print(f"\r{done} of up to {total} wheels inspected", end=end, file=sys.stderr)
 
@@ -145,17 +152,18 @@ def _unread_lines(reading: ReadDocument) -> dict[str, list[int]]:
 def _as_json(
     reading: ReadDocument,
     sections: Sequence[Section],
-    failure: UserError | None,
+    failure: UserError | KeyboardInterrupt | None,
     notices: Sequence[str],
 ) -> dict[str, Any]:
     """Return the audit as JSON values, see `matrix/data/schemas/audit.schema.json`."""
     texts = finding_texts()
+    stopped = "stopped" if failure else None
     return {
         "schema": SCHEMA,
         "claims": len(reading.claims),
         "problems": [vars(problem) for problem in (*reading.problems, *reading.notices)],
         "notices": list(notices),
-        "failed": failure.message if failure else None,
+        "failed": failure.message if isinstance(failure, UserError) else stopped,
         "parts": {
             section.name: {
                 "findings": [

@@ -200,7 +200,7 @@ def _yaml_entry(entry: _Node) -> Iterator[RegistryRow]:
     }
     tested = fields.get("tested_versions_by_dependency")
     ranges = _mapping(tested)
-    lines = {key.value: _line(key) for key, _ in (tested.value if ranges else ())}
+    lines = {key.value: _line(key) for key, _ in (tested.value if tested and ranges else ())}
     for name in dict.fromkeys((*dependencies, *ranges)):
         bounds = _mapping(ranges.get(name))
         yield dataclasses.replace(
