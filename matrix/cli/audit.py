@@ -41,6 +41,8 @@ examples:
   python -m matrix audit pages/                   these documents, with each other and the index
   python -m matrix audit --part documents a.md b.md
                                                   only compare the documents with each other
+  python -m matrix audit --part tested page.md supported_versions.json
+                                                  what the vendor's own tests cover of it
   python -m matrix audit --part artifacts --every pages/
                                                   inspect all wheels
   python -m matrix audit --offline --json -       as JSON, with the cached index
@@ -79,19 +81,25 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
         raise UsageError(
             f"folder not found: {Path(args.json).parent}", "Create it, or name another file."
         )
-    reading = read_inputs(args.documents, language=args.language, lenient=args.lenient)
+    reading = read_inputs(
+        args.documents, language=args.language, lenient=args.lenient, partials=args.partials
+    )
     note(*map(str, (*reading.problems, *reading.notices)))
     index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
     scope = InspectionScope(cache_dir(), every=args.every, offline=args.offline, report=_progress())
-    subject = AuditInput(reading.claims, index, _unread_lines(reading), scope)
+    subject = AuditInput(
+        reading.claims, index, _unread_lines(reading), scope, tested=reading.tested
+    )
     sections: list[Section] = []
-    failure: UserError | None = None
+    failure: UserError | KeyboardInterrupt | None = None
     try:
         for section in audit_sections(subject, names):
             sections.append(section)
             if args.json != "-":
                 show_section(section, sys.stdout)
-    except UserError as error:
+                sys.stdout.flush()
+    except (UserError, KeyboardInterrupt) as error:
+        # What there is of a run that is stopped is kept, too.
         failure = error
     note(*index.notices)
     if args.json:
@@ -105,12 +113,18 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
 
 
 def _progress() -> Callable[[int, int], None]:
-    """Return a function that shows the number of inspected wheels on a terminal."""
-    if not sys.stderr.isatty():
-        return lambda _done, _total: None
+    """Return a function that shows the number of inspected wheels.
+
+    On a terminal each one, elsewhere some ten lines in all.
+    """
+    on_terminal = sys.stderr.isatty()
     line = screen(sys.stderr)
 
     def show(done: int, total: int) -> None:
+        if not on_terminal:
+            if done % max(1, total // 10) == 0:
+                note(f"{done} of up to {total} wheels inspected")
+            return
         end = "\n" if done == total else ""
         line.write(f"\r{done} of up to {total} wheels inspected{end}")
         line.flush()
@@ -141,17 +155,18 @@ def _unread_lines(reading: ReadDocument) -> dict[str, list[int]]:
 def _as_json(
     reading: ReadDocument,
     sections: Sequence[Section],
-    failure: UserError | None,
+    failure: UserError | KeyboardInterrupt | None,
     notices: Sequence[str],
 ) -> dict[str, Any]:
     """Return the audit as JSON values, see `matrix/data/schemas/audit.schema.json`."""
     texts = finding_texts()
+    stopped = "stopped" if failure else None
     return {
         "schema": SCHEMA,
         "claims": len(reading.claims),
         "problems": [vars(problem) for problem in (*reading.problems, *reading.notices)],
         "notices": list(notices),
-        "failed": failure.message if failure else None,
+        "failed": failure.message if isinstance(failure, UserError) else stopped,
         "parts": {
             section.name: {
                 "findings": [

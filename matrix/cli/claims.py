@@ -13,13 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from matrix.cli.common import add_document_options, add_flag, note
+from matrix.cli.common import add_document_options, add_flag, add_index_options, note
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import FACTS, read_inputs, write_facts
 from matrix.errors import DocumentProblems, ExitCode, UsageError
 from matrix.model.claim import Claim
+from matrix.pypi.client import CachedIndex
+from matrix.pypi.release_documents import documents_from
 from matrix.reporting.json import write_text_json
 from matrix.reporting.text import count_text
+from matrix.system.paths import cache_dir
 from matrix.system.streams import screen
 from matrix.system.visible import visible
 
@@ -34,6 +37,8 @@ examples:
   python -m matrix claims                          the committed facts
   python -m matrix claims page.ja.md pages/        every claim of these documents
   python -m matrix claims --lenient --json - x.md  what is understood, as JSON
+  python -m matrix claims page.md --partials DIR   with the tables that it includes
+  python -m matrix claims --from ddtrace==4.16.0   what a release says of itself
   python -m matrix claims --write-facts pages/     rewrite matrix/facts/claims.toml
 
 Exit codes: 0 all understood, 2 something in the documents is not understood (without --lenient),
@@ -48,6 +53,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", help="also write the claims as JSON; - is standard output"
     )
+    parser.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="RELEASE",
+        help="also the metadata and the registry of a release (ddtrace==4.16.0), or of a folder"
+        " with a checkout or an installed ddtrace",
+    )
+    add_index_options(parser)
     add_flag(parser, "--write-facts", "rewrite the committed facts from the documents")
 
 
@@ -55,7 +70,12 @@ def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
     """List the claims; raise `DocumentProblems` after writing the JSON, unless lenient."""
     if args.write_facts and not args.documents:
         raise UsageError("--write-facts needs documents", "Name the pages to read the facts from.")
-    reading = read_inputs(args.documents, language=args.language, lenient=True)
+    documents: list[Path | str] = list(args.documents)
+    if args.sources:
+        index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+        documents += documents_from(index, args.sources, cache_dir(), offline=args.offline)
+        note(*index.notices)
+    reading = read_inputs(documents, language=args.language, lenient=True, partials=args.partials)
     if args.json:
         write_text_json(Path(args.json), as_json(reading))
     note(*map(str, reading.notices))

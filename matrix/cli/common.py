@@ -27,6 +27,17 @@ def add_document_options(parser: argparse.ArgumentParser, lenient: str) -> None:
         help="the language of the documents (default: detected for each)",
     )
     add_flag(parser, "--lenient", lenient)
+    add_partials_option(parser)
+
+
+def add_partials_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the folder of what pages include."""
+    add_path(
+        parser,
+        "--partials",
+        "the folder of the partials that pages include: their tables are read at that place",
+        "DIR",
+    )
 
 
 def add_index_options(parser: argparse._ActionsContainer) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from matrix.cli.common import add_flag, add_index_options, note
+from matrix.cli.common import add_flag, add_index_options, add_partials_option, note
 from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
@@ -77,6 +77,7 @@ def add_plan_options(
     """
     parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
     add_flag(parser, "--lenient", "go on with what was understood of the documents")
+    add_partials_option(parser)
     parser.add_argument(
         "--profile",
         default=DEFAULT_PROFILE,
@@ -190,7 +191,7 @@ def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:
     """Return the claims of the documents, or the committed facts without documents."""
     if not args.documents:
         return tuple(load_facts())
-    result = read_documents(args.documents, lenient=args.lenient)
+    result = read_documents(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*result.problems, *result.notices)))
     return tuple(result.claims)
 

@@ -23,7 +23,9 @@ from matrix.cli.plan_shards import (
 from matrix.errors import ExitCode, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.plan import Plan
+from matrix.model.reason import Reason
 from matrix.planning.locations import local_targets, short_target
+from matrix.planning.missing_experiments import missing_experiments
 from matrix.planning.plan_file import cells_by_claim, describe_plan, omissions_by_claim
 from matrix.planning.profiles import SMOKE, format_smoke_list, smoke_path
 from matrix.probes.registry import load_probes
@@ -146,6 +148,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"by target       {_cells_by_target(plan) or 'none'}"
     yield f"by CPython      {_cells_by_python(plan) or 'none'}"
     yield f"left out        {_format_counts(total) or 'nothing'}"
+    without = {item.claim for item in plan.omissions if item.reason is Reason.NO_PROBE}
+    yield from missing_experiments(claim for claim in plan.claims if claim.id in without)
 
 
 def _format_counts(counts: Counter[str]) -> str:

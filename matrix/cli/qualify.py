@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeAlias
 
-from matrix.cli.common import add_flag, add_index_options, add_path, note
+from matrix.cli.common import add_flag, add_index_options, add_partials_option, add_path, note
 from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
@@ -70,6 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Markdown pages with the promises (default: the committed facts)",
     )
     add_flag(parser, "--lenient", "skip parts of the documents that are not understood")
+    add_partials_option(parser)
     release = parser.add_argument_group("release")
     release.add_argument("--ddtrace", default="", metavar="VERSION", help="the release by version")
     release.add_argument(

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     args.documents = document_paths(args.documents)
     if args.out is not None:
         _check_folder(args.out, args.documents)
-    reading, pages = read_pages(args.documents, lenient=args.lenient)
+    reading, pages = read_pages(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*reading.problems, *reading.notices)))
     summary = _summary(args, pages)
     cwd = Path.cwd()

@@ -22,7 +22,7 @@ _SCOPE = {
     ClaimKind.DEPLOYMENT: ("deployment",),
     ClaimKind.RUNTIME: ("python", "os", "cpu"),
     ClaimKind.FRAMEWORK: ("capability",),
-    ClaimKind.INTEGRATION: ("backend", "role"),
+    ClaimKind.INTEGRATION: ("backend", "role", "integration", "python"),
 }
 _BY_SPECIFIER = {ClaimKind.BRANCH, ClaimKind.RUNTIME, ClaimKind.AUTHENTICATION}
 

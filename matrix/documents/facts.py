@@ -127,6 +127,7 @@ def read_inputs(
     *,
     language: str | None = None,
     lenient: bool = False,
+    partials: Path | None = None,
 ) -> ReadDocument:
     """Return the claims of the named documents, or the committed facts if `arguments` is empty.
 
@@ -134,7 +135,9 @@ def read_inputs(
     """
     if not arguments:
         return ReadDocument(load_facts())
-    return read_documents(document_paths(arguments), language=language, lenient=lenient)
+    return read_documents(
+        document_paths(arguments), language=language, lenient=lenient, partials=partials
+    )
 
 
 def document_paths(arguments: Iterable[str | os.PathLike[str]]) -> list[Path]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 
 from matrix.documents.blocks import Text
-from matrix.documents.table_reader import ClaimDraft, read_names
-from matrix.documents.text import plain
-from matrix.documents.versions import VersionsError, read_versions, series, specifiers
+from matrix.documents.headings import deployment_of
+from matrix.documents.markup import YES
+from matrix.documents.table_reader import ClaimDraft, Scope, read_names
+from matrix.documents.text import comparable, plain, sentences, shortened, slug
+from matrix.documents.versions import (
+    PromiseError,
+    VersionsError,
+    read_promise,
+    read_versions,
+    series,
+)
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
@@ -16,49 +24,114 @@ _KINDS = {
     "web-frameworks": ClaimKind.FRAMEWORK,
     "datastores": ClaimKind.INTEGRATION,
     "libraries": ClaimKind.INTEGRATION,
-    "runtimes": ClaimKind.RUNTIME,
+    "capabilities": ClaimKind.CAPABILITY,
 }
 _SYSTEM_SECTIONS = {"runtimes", "compatibility"}
-_ITEM = re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)[ :]+(?P<versions>(?:[<>=~]|v?\d).*)")
+_ROLE = r"(?:\s?\([^\W\d][^()\d]*\))?"
+_RUNTIME = re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)[ :]+(?P<promise>(?:[<>=~]|v?\d).*)")
+_FORMS = (
+    re.compile(rf"(?P<name>[^\W\d][\w .+/-]*?{_ROLE})[ :,]+(?P<promise>(?:[<>=~]|v?\d).*)"),
+    re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)\s*\((?P<promise>[^()]*)\)"),
+    re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)\s*:\s*(?P<promise>.+)"),
+    re.compile(r"(?P<name>[^\W\d][\w.+-]*)(?P<promise>)"),
+)
+"""`Django 2.0+` and `aiohttp (client), 2.0`, `Django (2.0+)`, `Django: supported`, `Django`."""
 
 
 def read_list_item(text: Text, section: str, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
     """Return the claims of a bullet of a name and versions, or None for any other text."""
-    if text.kind == "bullet" and section in _SYSTEM_SECTIONS:
-        systems = _systems(text, vocabulary)
-        if systems is not None:
-            return systems
-    kind = _KINDS.get(section)
-    item = _ITEM.fullmatch(plain(text.text))
-    if kind is None or item is None or text.kind != "bullet":
+    if text.kind != "bullet":
         return None
-    names = read_names(item["name"], vocabulary)
+    if section == "triggers":
+        return _trigger(text, vocabulary)
+    if section in _SYSTEM_SECTIONS and (systems := _systems(text, vocabulary)):
+        return systems
+    if section == "runtimes":
+        return _runtimes(text, vocabulary)
+    kind = _KINDS.get(section)
+    return _named(kind, text, vocabulary) if kind else None
+
+
+def _named(kind: ClaimKind, text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+    """Return the claims of a capability or library and its versions, of a bullet in any form."""
+    written = plain(text.text)
+    for form in _FORMS:
+        item = form.fullmatch(written)
+        if item is None:
+            continue
+        subjects: list[tuple[str, Scope]]
+        if kind is ClaimKind.CAPABILITY:
+            name = item["name"] if item["promise"] else written
+            capability = vocabulary.exactly("capabilities", name)
+            subjects = [(capability, ())] if capability else []
+        else:
+            names = read_names(item["name"], vocabulary)
+            subjects = [(name.subject, name.scope) for name in names]
+        try:
+            promise = read_promise(item["promise"] or YES, vocabulary)
+        except PromiseError:
+            continue
+        if subjects:
+            return [
+                ClaimDraft(
+                    kind,
+                    subject,
+                    specifier,
+                    item["promise"] or written,
+                    promise.status or Status.SUPPORTED,
+                    text.line,
+                    (*promise.scope, *scope),
+                    (specifier,),
+                )
+                for subject, scope in subjects
+                for specifier in promise.specifiers or ("",)
+            ]
+    return None
+
+
+def _runtimes(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+    """Return the claims of a runtime and its versions: `Python 3.5+`."""
+    item = _RUNTIME.fullmatch(plain(text.text))
+    runtime = vocabulary.exactly("runtimes", item["name"]) if item else None
+    if item is None or runtime is None:
+        return None
     try:
-        alternatives = read_versions(item["versions"], vocabulary)
+        alternatives = read_versions(item["promise"], vocabulary)
     except VersionsError:
         return None
-    if not names or not alternatives:
-        return None
-    claimed: list[tuple[str, str, tuple[tuple[str, str], ...]]]
-    if kind is ClaimKind.RUNTIME:
-        runtime = vocabulary.exactly("runtimes", item["name"])
-        if runtime is None:
-            return None
-        claimed = [
-            (runtime, "", (("python", series(alternative)),)) for alternative in alternatives
-        ]
-    else:
-        claimed = [
-            (name.subject, specifier, ())
-            for name in names
-            for specifier in specifiers(alternatives)
-        ]
-    written = item["versions"]
     return [
         ClaimDraft(
-            kind, subject, specifier, written, Status.SUPPORTED, text.line, scope, (specifier,)
+            ClaimKind.RUNTIME,
+            runtime,
+            "",
+            item["promise"],
+            Status.SUPPORTED,
+            text.line,
+            (("python", python),),
+            (python,),
         )
-        for subject, specifier, scope in claimed
+        for python in map(series, alternatives)
+    ] or None
+
+
+def _trigger(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+    """Return the claim of a bullet that names a type of trigger, None for a sentence."""
+    written = plain(text.text)
+    if not slug(written) or shortened(written) != written or len(sentences(written)) > 1:
+        return None
+    denied = any(form in comparable(written) for form in vocabulary.forms("prose", "denials"))
+    deployment = deployment_of(text.headings, vocabulary)
+    return [
+        ClaimDraft(
+            ClaimKind.NOTE,
+            "trigger-type",
+            "",
+            written,
+            Status.NOT_SUPPORTED if denied else Status.SUPPORTED,
+            text.line,
+            ((("deployment", deployment),) if deployment else ()) + (("note", written),),
+            (slug(written),),
+        )
     ]
 
 

@@ -68,12 +68,14 @@ class PageProblem:
     """Something on a line that is not understood, with the nearest known word.
 
     `written` is the part of the line that the problem is about, as it stands there, if known.
+    `notice` is set for content that is understood and not read, such as another tracer's.
     """
 
     line: int
     message: str
     suggestion: str = ""
     written: str = ""
+    notice: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

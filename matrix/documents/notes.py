@@ -12,18 +12,16 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from matrix.documents.blocks import Heading, Text
+from matrix.documents.blocks import Text
+from matrix.documents.headings import deployment_of, section_of
 from matrix.documents.list_items import read_list_item
 from matrix.documents.markup import PageProblem
 from matrix.documents.prose import read_prose
 from matrix.documents.table_reader import ClaimDraft, Outcome
 from matrix.documents.text import comparable, phrase_in, plain, sentences, shortened
-from matrix.documents.vocabulary import Vocabulary
+from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-_SYSTEMS = {"host", "windows-host", "macos-host"}
-"""Deployments that a heading about an operating system would name, too."""
-_TRANSPARENT = {"capability-notes"}
 _SECTIONS_WITHOUT_CLAIMS = {"", "reading"}
 _NAMED = re.compile(r"\{([a-z-]+)\}")
 _VERSIONED = re.compile(r"(?<![\w.])v?\d+\.\d+|\d\+")
@@ -45,23 +43,6 @@ class _Match:
         return len(self.words) / self.required
 
 
-def section_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
-    """Return the section of the innermost known heading, "" if none is known."""
-    for heading in reversed(headings):
-        section = vocabulary.exactly("sections", heading.text)
-        if section is not None and section not in _TRANSPARENT:
-            return section
-    if any(vocabulary.exactly("sections", heading.text) for heading in headings):
-        return "page"
-    return ""
-
-
-def deployment_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
-    """Return the deployment that a heading above names, "" for none."""
-    found = (vocabulary.exactly("deployments", heading.text) for heading in reversed(headings))
-    return next((key for key in found if key is not None and key not in _SYSTEMS), "")
-
-
 def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     """Yield the claims of a text, or a problem if it looks like a claim but is not recognized.
 
@@ -69,13 +50,27 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     (frameworks, data stores, logins, ...); a text that begins like a note; and a text under such a
     heading that denies support.
     """
-    section = section_of(text.headings, vocabulary)
     problem = _stray_row(text)
     if problem is not None:
         yield problem
-        return
+        offset = problem.line - text.line
+        rest = ((text.line, text.lines[:offset]), (problem.line + 1, text.lines[offset + 1 :]))
+        for line, lines in rest:
+            if any(part.strip() for part in lines):
+                yield from read_note(dataclasses.replace(text, line=line, lines=lines), vocabulary)
+    else:
+        yield from _read_text(text, vocabulary)
+
+
+def _read_text(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
+    section = section_of(text.headings, vocabulary)
     whole = comparable(text.text)
     if not whole:
+        return
+    lead, colon, _ = plain(text.text).partition(":")
+    tracer = vocabulary.exactly("tracers", lead) if colon and text.kind == "bullet" else None
+    if tracer not in {None, OUR_TRACER}:
+        yield PageProblem(text.line, f"skipped a text about the {tracer} tracer", notice=True)
         return
     matches = _matches(text.kind, whole, vocabulary)
     complete = [match for match in matches if len(match.words) == match.required]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -39,27 +40,30 @@ def check_page(source: DocumentSource, lines: Sequence[str], vocabulary: Vocabul
 
 def without_other_tracers(
     page: PlainMarkdown, vocabulary: Vocabulary
-) -> tuple[list[str], list[PageProblem]]:
-    """Return the lines with sections of other tracers blanked, and a notice for each of those.
+) -> tuple[PlainMarkdown, list[PageProblem]]:
+    """Return the page without sections of other tracers, and a notice for each of those.
 
     A section is a tab, a collapsible block, what is shown for one language only or what is under a
     heading.
     """
     remaining = list(page.lines)
     notices = []
+    skipped: set[int] = set()
     for start, end, title in [*_tagged(page.tags, len(remaining)), *_headed(remaining)]:
-        tracer = _tracer(title, vocabulary)
+        tracer = tracer_named(title, vocabulary)
         if tracer in {None, OUR_TRACER}:
             continue
+        skipped.update(range(start, end + 1))
         if any(line.strip() for line in remaining[start - 1 : end]):
             whose = f"the {tracer} tracer" if tracer != _OTHERS else "other tracers"
-            notices.append(PageProblem(start, f"skipped a section about {whose}"))
+            notices.append(PageProblem(start, f"skipped a section about {whose}", notice=True))
             remaining[start - 1 : end] = [""] * (end - start + 1)
-    return remaining, notices
+    tags = tuple(tag for tag in page.tags if tag.line not in skipped)
+    return dataclasses.replace(page, lines=tuple(remaining), tags=tags), notices
 
 
-def _tracer(title: str, vocabulary: Vocabulary) -> str | None:
-    """Return the tracer that a title names: `Java`, `Java tracer`, `For Java`."""
+def tracer_named(title: str, vocabulary: Vocabulary) -> str | None:
+    """Return the tracer that a title or header names: `Java`, `Java tracer`, `For Java`."""
     if title == _OTHERS:
         return _OTHERS
     if exact := vocabulary.exactly("tracers", title):

@@ -9,12 +9,13 @@ import dataclasses
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from matrix.documents import tables
 from matrix.documents.blocks import Table, TableRow
 from matrix.documents.markup import STRUCK_OUT, PageProblem
+from matrix.documents.other_tracers import tracer_named
 from matrix.documents.text import plain, slug
 from matrix.documents.versions import Promise, PromiseError, read_promise
 from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
@@ -25,10 +26,13 @@ SUPPORT = "support"
 """The role of a column whose header names a capability; its cells say if it is supported."""
 
 UNKNOWN = "unknown"
+OTHER_TRACER = "other-tracer"
+"""The role of a column about another tracer, in a table with a column for each tracer."""
+
 Scope: TypeAlias = tuple[tuple[str, str], ...]
 
 _DECISIVE = {SUPPORT, "versions", "minimum", "automatic", "level", "cpu", "ddtrace"}
-_REPEATABLE = {SUPPORT, UNKNOWN, "documentation"}
+_REPEATABLE = {SUPPORT, UNKNOWN, OTHER_TRACER, "documentation"}
 _NOTE_FORMATS = {"note": "{}", "agent": "Datadog Agent {}"}
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"^(?:-+>|-+&gt;|\u2192|\u21b3|\u2022)\s*")
@@ -258,9 +262,19 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
     """Yield the claims of a table, and its problems.
 
     A table of unknown kind is one problem for all of its rows. An unknown column of a known kind is
-    one problem, and the rest of the table is read.
+    one problem, and the rest of the table is read. Columns and rows of other tracers are one notice
+    each.
     """
     columns = read_columns(table, vocabulary)
+    others = [column.written for column in columns if column.role == OTHER_TRACER]
+    if others:
+        yield _other_tracers(table.header.line, "columns", others)
+    table, skipped = _without_other_rows(table, columns, vocabulary)
+    if skipped:
+        names = [plain(row.cells[0]) for row in skipped]
+        yield _other_tracers(skipped[0].line, "rows", names)
+        if not table.rows:
+            return
     claim_table = ClaimTable(table, columns, vocabulary, section)
     reader = next((reader for reader in readers() if reader.fits(claim_table)), None)
     line = table.header.line
@@ -285,8 +299,40 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
 
 
 def read_columns(table: Table, vocabulary: Vocabulary) -> tuple[Column, ...]:
-    """Return the columns of a table with their roles, by their headers."""
-    return tuple(_column(header, vocabulary) for header in table.header.cells)
+    """Return the columns of a table with their roles, by their headers.
+
+    In a table of capabilities with a column for each tracer, ours has the minimum.
+    """
+    columns = tuple(_column(header, vocabulary) for header in table.header.cells)
+    tracers = [tracer_named(header, vocabulary) for header in table.header.cells]
+    if OUR_TRACER not in tracers or len({*tracers} - {None}) == 1:
+        return columns
+    roles = {tracer: OTHER_TRACER for tracer in tracers if tracer} | {OUR_TRACER: "minimum"}
+    return tuple(
+        Column(roles[tracer], column.written) if tracer else column
+        for column, tracer in zip(columns, tracers, strict=True)
+    )
+
+
+def _without_other_rows(
+    table: Table, columns: Sequence[Column], vocabulary: Vocabulary
+) -> tuple[Table, list[TableRow]]:
+    """Return a table with a row for each tracer without those of others, and these rows."""
+    if not columns or columns[0].role != "deployment":
+        return table, []
+
+    def is_other(row: TableRow) -> bool:
+        tracer = vocabulary.exactly("tracers", row.cells[0]) if row.cells else None
+        return tracer not in {None, OUR_TRACER}
+
+    skipped = [row for row in table.rows if is_other(row)]
+    rows = tuple(row for row in table.rows if not is_other(row))
+    return dataclasses.replace(table, rows=rows), skipped
+
+
+def _other_tracers(line: int, what: str, names: Sequence[str]) -> PageProblem:
+    message = f"{what} of other tracers are not read: {', '.join(dict.fromkeys(names))}"
+    return PageProblem(line, message, notice=True)
 
 
 def _column(header: str, vocabulary: Vocabulary) -> Column:

@@ -51,7 +51,8 @@ class Claim:
     `scope` holds what narrows the promise, by key: `capability`, `deployment`, `os`, `cpu`,
     `runtime`, `python` (a specifier set such as `==3.9.*` or `>=3.7`), `automatic` (`yes`, `no`),
     `automatic_python` (a specifier set), `role` (`client`, `server`), `backend` (`redis`),
-    `until` (a date), `note` (anything else in the table cell).
+    `until` (a date), `integration` (the tracer's name of it), `partial` (`path:line` in a file that
+    the document includes at `line`), `note` (anything else in the table cell).
 
     `line` is 1-based. `heading` is the nearest heading above, as written.
     """
@@ -79,7 +80,8 @@ class Claim:
     @property
     def fact(self) -> tuple[str, str, str, str, tuple[tuple[str, str], ...]]:
         """Return the promise without its place, equal for the same promise in two documents."""
-        return (self.kind.value, self.subject, self.specifier, self.status.value, self.scope)
+        scope = tuple(pair for pair in self.scope if pair[0] != "partial")
+        return (self.kind.value, self.subject, self.specifier, self.status.value, scope)
 
     def to_json(self) -> dict[str, Any]:
         """Return the claim as plain JSON values."""

@@ -283,6 +283,8 @@ def runtimes_of(
             if python not in (*pythons, *supported)
         )
         return Runtimes(pythons, every=True, remarks=remarks)
+    if named_by_row := claim.get("python"):
+        return Runtimes(named_pythons([named_by_row], supported))
     admitted = page.runtimes(target, tracer.final_text)
     if admitted:
         return Runtimes(named_pythons(admitted, supported))

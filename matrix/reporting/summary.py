@@ -14,6 +14,7 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
+from matrix.planning.missing_experiments import missing_experiments
 from matrix.reporting.breakage import BrokenApp, breakage_of
 from matrix.reporting.rows import (
     SHOWN_FIRST,
@@ -191,6 +192,9 @@ def _other_cells(remarks: Sequence[Sequence[Fact]]) -> tuple[str, ...]:
 
 
 def _details(reason: Reason, record: Record) -> tuple[str, ...]:
+    if reason is Reason.NO_PROBE:
+        unverified = (item.claim for item in record.verdicts if item.reason is reason)
+        return tuple(missing_experiments(map(record.claim_by_id.__getitem__, unverified)))
     if reason is Reason.PLATFORM_NOT_HERE:
         details = (item.detail for item in record.omissions if item.reason is reason)
         return tuple(dict.fromkeys(filter(None, details)))

@@ -16,6 +16,9 @@ from matrix.system.files import read_data
 _SHORT = 8
 MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}
 
+_ASIDE = ("automatic", "note", "partial")
+"""Keys of a scope that tell no claim from others on its subject."""
+
 
 def promise_text(*claims: Claim) -> str:
     """Return a promise in words: `capability threat-detection >=1.9.0 (framework django)`.
@@ -37,7 +40,7 @@ def promise_text(*claims: Claim) -> str:
 
 def scope_text(claim: Claim) -> str:
     """Return the scope of a claim, to tell it from others on its subject."""
-    words = [value for key, value in claim.scope if not key.startswith(("automatic", "note"))]
+    words = [value for key, value in claim.scope if not key.startswith(_ASIDE)]
     if claim.kind is ClaimKind.BRANCH:
         words.append(claim.specifier)
     if claim.status.value != "supported":

@@ -52,7 +52,7 @@ def test_a_cell_beyond_the_last_column_is_a_problem_and_the_row_is_read(
     ("kind", "row", "word"),
     [
         ("capability", "SCA | mauve", "mauve"),
-        ("capability", "Mauve | 1.5", "Mauve"),
+        ("capability", "Threat Mauvection | 1.5", "Threat Mauvection"),
         ("capability", "SCA for mauve things | 1.5", "mauve"),
         ("capability", "SCA |", "no version and no status for 'SCA'"),
         ("deployment", "Mauve | yes", "Mauve"),

@@ -12,6 +12,8 @@ from matrix.documents.versions import PromiseError, read_promise
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
+_BRACKETED = re.compile(r"\([^()]*\)")
+
 
 def read_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | None] | None:
     """Return the capability that a cell names and the status after the name, if any.
@@ -34,12 +36,26 @@ def read_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | No
     return key, status
 
 
+def _new_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, None] | None:
+    """Return the slug of a capability that the vocabulary does not have.
+
+    A name that is nearly a known one is misspelt, and one with other words beside a known one is
+    not understood; what is in brackets beside a known one makes another capability of it.
+    """
+    without_brackets = _BRACKETED.sub(" ", plain(cell))
+    if read_capability(without_brackets, vocabulary) is None and (
+        vocabulary.nearest("capabilities", cell) or vocabulary.within("capabilities", cell)
+    ):
+        return None
+    return (slug(cell), None) if slug(cell) else None
+
+
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     name, cell = row["capability"], row["minimum"]
     if not plain(cell):
         yield PageProblem(row.line, f"no version and no status for {plain(name)!r}")
         return
-    capability = read_capability(name, table.vocabulary)
+    capability = read_capability(name, table.vocabulary) or _new_capability(name, table.vocabulary)
     if capability is None:
         yield table.unknown(row, "capability", "capabilities", "capability")
         return

@@ -30,6 +30,11 @@ class FindingKind(str, enum.Enum):
     # Within one document.
     MINIMUM_OUTSIDE_BRANCHES = "minimum-outside-branches"
     MINIMUM_OUTSIDE_RUNTIMES = "minimum-outside-runtimes"
+    # Against the tracer's registry of what its tests cover.
+    PROMISE_UNTESTED = "promise-untested"
+    PROMISE_PARTLY_UNTESTED = "promise-partly-untested"
+    AUTOMATIC_DIFFERS = "automatic-differs"
+    TESTED_UNNAMED = "tested-unnamed"
     # Against the package index.
     MINIMUM_NOT_RELEASED = "minimum-not-released"
     MINIMUM_YANKED = "minimum-yanked"

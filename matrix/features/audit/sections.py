@@ -16,9 +16,12 @@ from matrix.features.audit.documents import compare_documents
 from matrix.features.audit.findings import AuditFinding, finding_texts
 from matrix.features.audit.index import compare_with_index
 from matrix.features.audit.pages import no_dates, release_dates
+from matrix.features.audit.vendor_tests import compare_with_tests
 from matrix.features.audit.wheel_platforms import InspectionScope
 from matrix.features.audit.wheels import inspect_artifacts
 from matrix.model.claim import Claim
+from matrix.model.vendor_tests import VendorTested
+from matrix.probes.integrations import load_integrations
 from matrix.pypi.client import Index
 from matrix.reporting.text import count_text
 from matrix.system.streams import screen
@@ -27,12 +30,21 @@ from matrix.system.visible import visible
 
 @dataclasses.dataclass(frozen=True)
 class AuditInput:
-    """The input of an audit; `unread` are lines by document that were not read."""
+    """The input of an audit; `unread` are lines by document that were not read.
+
+    `tested` is what the vendor's tests cover, if the tracer's registry is among the documents.
+    """
 
     claims: tuple[Claim, ...]
     index: Index
     unread: Mapping[str, Sequence[int]]
     scope: InspectionScope
+    tested: tuple[VendorTested, ...] = ()
+
+    @property
+    def page_claims(self) -> tuple[Claim, ...]:
+        """Return the claims of pages, without those of the registry."""
+        return tuple(claim for claim in self.claims if claim.get("integration") is None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +66,29 @@ def _documents(subject: AuditInput) -> Section:
         # Dates are only used in reasons.
         dates = no_dates
         remarks.append(f"release dates not available: {error.message}")
-    findings = compare_documents(subject.claims, dates=dates, unread=subject.unread)
+    findings = compare_documents(subject.page_claims, dates=dates, unread=subject.unread)
     documents = list(dict.fromkeys(claim.document for claim in subject.claims))
     return Section("documents", findings, remarks=remarks, data={"documents": documents})
+
+
+def _tested(subject: AuditInput) -> Section:
+    report = compare_with_tests(subject.claims, subject.tested, load_integrations())
+    rows = (
+        (
+            row.subject,
+            row.specifier or "any",
+            "\n".join(map(str, row.tested)) or "nothing",
+            " and ".join(row.untested),
+        )
+        for row in report.rows
+    )
+    headers = ("library", "promised", "tested by the vendor", "by nobody")
+    table = _table("Promised ranges, and what the tracer's own tests cover", headers, rows)
+    remarks = [f"dependencies in the registry: {report.dependencies}"]
+    if not subject.tested:
+        remarks = ["no registry of the tracer is among the documents"]
+    data = {"rows": [dataclasses.asdict(row) for row in report.rows]}
+    return Section("tested", report.findings, [table] if report.rows else [], remarks, data)
 
 
 def _index(subject: AuditInput) -> Section:
@@ -121,6 +153,7 @@ def _artifacts(subject: AuditInput) -> Section:
 
 SECTIONS: Mapping[str, Callable[[AuditInput], Section]] = {
     "documents": _documents,
+    "tested": _tested,
     "index": _index,
     "artifacts": _artifacts,
 }
@@ -128,9 +161,12 @@ SECTIONS: Mapping[str, Callable[[AuditInput], Section]] = {
 
 
 def audit_sections(subject: AuditInput, names: Sequence[str]) -> Iterator[Section]:
-    """Yield the requested sections, each as soon as it is complete."""
+    """Yield the requested sections, each as soon as it is complete.
+
+    Without a registry, the part about what is tested is left out unless it is the only one.
+    """
     for name, section in SECTIONS.items():
-        if name in names:
+        if name in names and (name != "tested" or subject.tested or len(names) == 1):
             yield section(subject)
 
 

@@ -128,17 +128,22 @@ class PageText:
 
 
 def read_pages(
-    paths: Sequence[Path], *, lenient: bool = False
+    paths: Sequence[Path], *, lenient: bool = False, partials: Path | None = None
 ) -> tuple[ReadDocument, dict[str, PageText]]:
     """Return the claims of the documents, and by name the documents that have any.
 
+    A page's text has none of the claims of its partials, which are not in the file.
     Raises the errors of `read_documents`, and `UnreadableInputError` for a file that changes.
     """
     unique = list({path.absolute(): path for path in paths}.values())
-    reading = read_documents(unique, lenient=lenient)
+    reading = read_documents(unique, lenient=lenient, partials=partials)
     pages = {}
     for path, name in zip(unique, document_names(unique), strict=True):
-        claims = tuple(claim for claim in reading.claims if claim.document == name)
+        claims = tuple(
+            claim
+            for claim in reading.claims
+            if claim.document == name and claim.get("partial") is None
+        )
         if not claims:
             continue
         source = load_source(path)
