@@ -113,7 +113,9 @@ def compare_with_tests(
             groups[f"{claim.subject} ({role})" if role else claim.subject, claim.specifier].append(
                 claim
             )
-    rows, findings, named = [], [], set()
+    rows = []
+    findings: list[AuditFinding] = []
+    named: set[str] = set()
     for (subject, specifier), group in groups.items():
         items = registry.tested(group[0])
         named.update(item.claim for item in items)

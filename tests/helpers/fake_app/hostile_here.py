@@ -12,6 +12,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 if sys.platform != "linux":
@@ -128,10 +129,10 @@ def take_all() -> dict[str, str]:
     return results
 
 
-def attempt(act: object, *arguments: object) -> str:
+def attempt(act: Callable[..., object], *arguments: object) -> str:
     """Return the result of a function, as a word."""
     try:
-        act(*arguments)  # type: ignore[operator]
+        act(*arguments)
     except MemoryError:
         return "MemoryError"
     except OSError as error:

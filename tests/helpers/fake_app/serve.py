@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -19,13 +20,12 @@ sys.modules["ssl"] = None  # type: ignore[assignment]
 import http.client  # noqa: E402
 import http.server  # noqa: E402
 
+ACTS: dict[str, Any] = {}
 if sys.platform == "linux":
     import hostile  # type: ignore[import-not-found]
     import hostile_here  # type: ignore[import-not-found]
 
-    ACTS = {**hostile.ACTS, **hostile_here.ACTS}
-else:
-    ACTS = {}
+    ACTS.update({**hostile.ACTS, **hostile_here.ACTS})
 
 MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
 ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
