@@ -105,28 +105,28 @@ def read_document(
     check_page(source, page.lines, vocabulary)
     page, skipped_sections = without_other_tracers(page, vocabulary)
     content = list(blocks(page.lines))
-    said = [*page.problems, *skipped_sections, *_unread_tags(page, vocabulary)]
+    page_problems = [*page.problems, *skipped_sections, *_unread_tags(page, vocabulary)]
     drafts = []
     for heading, item in _outcomes(content, vocabulary):
         if isinstance(item, ClaimDraft):
             drafts.append((heading, item))
         else:
-            said.append(item)
+            page_problems.append(item)
     of_partials: list[tuple[Problem, bool]] = []
     for part in join_partials(page.tags, content, partials, vocabulary):
         if isinstance(part, PageProblem):
-            said.append(part)
+            page_problems.append(part)
             continue
-        said_there = list(part.problems)
+        problems_there = list(part.problems)
         for heading, item in _outcomes(part.blocks, vocabulary):
             if isinstance(item, ClaimDraft):
                 scope = (*item.scope, ("partial", f"{part.name}:{item.line}"))
                 drafts.append((heading, dataclasses.replace(item, line=part.line, scope=scope)))
             else:
-                said_there.append(item)
-        of_partials += _located(said_there, part.name, part.source)
+                problems_there.append(item)
+        of_partials += _located(problems_there, part.name, part.source)
     drafts.sort(key=lambda pair: pair[1].line)
-    problems = [*_located(said, document, source), *of_partials]
+    problems = [*_located(page_problems, document, source), *of_partials]
     if not drafts and not problems:
         raise UnreadableInputError(
             f"{path}: no compatibility table and no recognized note in {len(page.lines)} lines",

@@ -1,4 +1,4 @@
-"""What the headings above a table or text say of it: the section of the page, and a deployment.
+"""The section of the page, and the deployment, that the headings above a table or text name.
 
 The headings of a place are needed too where a partial is joined with the page that includes it.
 """
@@ -52,5 +52,5 @@ def under_headings(page: Iterable[Block], above: tuple[Heading, ...]) -> Iterato
             yield block
             continue
         outermost = min((heading.level for heading in block.headings), default=7)
-        kept = tuple(heading for heading in above if heading.level < outermost)
-        yield dataclasses.replace(block, headings=(*kept, *block.headings))
+        outer = tuple(heading for heading in above if heading.level < outermost)
+        yield dataclasses.replace(block, headings=(*outer, *block.headings))

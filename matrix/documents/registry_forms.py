@@ -23,7 +23,7 @@ _AUTOMATIC = {"true": True, "yes": True, "false": False, "no": False}
 
 @dataclasses.dataclass(frozen=True)
 class RegistryRow:
-    """What a registry says of a dependency, on one CPython if it tells them apart.
+    """An entry of a registry: one dependency, on one CPython if it tells them apart.
 
     `problem` says what is not understood of it; its other fields are what is known.
     """

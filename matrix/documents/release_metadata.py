@@ -1,4 +1,4 @@
-"""What a release says of itself: the Pythons and extras in its METADATA (or PKG-INFO).
+"""The promises in METADATA (or PKG-INFO): the Pythons and extras of a release.
 
 The fields are those of https://packaging.python.org/en/latest/specifications/core-metadata/.
 """

@@ -1,4 +1,4 @@
-"""What the vendor's own tests cover, as the tracer's registry of integrations says."""
+"""Releases that the vendor's own tests cover, as the tracer's registry of integrations says."""
 
 from __future__ import annotations
 

@@ -166,3 +166,22 @@ def test_the_committed_facts_can_be_audited(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert "support level differs: branch/>=1,<2" in out
     assert "minimum in no release branch: capability/api-security" in out
+
+
+def test_the_part_about_the_vendors_tests_needs_no_index(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "| Library | Versions | Automatic |\n|---|---|---|\n| rq | 1.0+ | no |\n"
+    registry = tmp_path / "registry.csv"
+    registry.write_text(
+        "dependency,integration,minimum,maximum,auto-instrumented\nrq,rq,1.8.1,2.10.0,True\n",
+        encoding="utf-8",
+    )
+    pages = written(tmp_path, one=f"### Libraries\n\n{table}")
+    arguments = [*pages, str(registry), "--part", "tested", "--offline", "--json", "-"]
+    assert main(["audit", *arguments]) == 1
+    part = validated(capsys.readouterr().out)["parts"]["tested"]
+    assert [finding["kind"] for finding in part["findings"]] == [
+        "automatic-differs", "promise-partly-untested",
+    ]  # fmt: skip
+    assert part["rows"][0]["untested"] == ["1.0 to before 1.8.1"]

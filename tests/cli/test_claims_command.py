@@ -62,7 +62,7 @@ def test_all_problems_are_listed_and_the_exit_code_is_two(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "9 problems in the documents" in captured.err
-    assert "misspelt:8: unknown capability 'Threat Detecton'" in captured.err
+    assert "misspelt:8:3: unknown capability 'Threat Detecton'" in captured.err
     assert "did you mean 'threat detection'" in captured.err
     assert "hint: " in captured.err
 

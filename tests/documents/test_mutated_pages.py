@@ -105,7 +105,11 @@ def rows_and_bullets(page: str) -> dict[int, str]:
             in_table = number > 0 and "|" in lines[number - 1]
         elif not line.startswith("|"):
             in_table = False
-        elif in_table and not RULE.fullmatch(following) and line.strip("| \t`*\N{NO-BREAK SPACE}"):
+        elif (
+            in_table
+            and not RULE.fullmatch(following)
+            and line.replace("<br>", "").strip("| \t`*\N{NO-BREAK SPACE}")
+        ):
             found[number + 1] = line
         if re.match(r"[-*] +[^\s*`]", line) and heading.startswith(CLAIM_HEADINGS):
             found[number + 1] = line

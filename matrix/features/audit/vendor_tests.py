@@ -64,7 +64,7 @@ class VendorTestReport:
 
 
 class _Registry:
-    """What is tested, by the names under which a page may promise it."""
+    """The tested releases, by the names under which a page may promise a library."""
 
     def __init__(
         self,
