@@ -183,9 +183,10 @@ class InterpreterCache:
         try:
             data = json.loads(unstamp(file.read_bytes()))
             if isinstance(data, dict) and data["version"] == _VERSION:
-                self._entries = {
-                    path: entry for path, entry in data["entries"].items() if _is_entry(entry)
-                }
+                entries = data["entries"].items()
+                self._entries = {path: entry for path, entry in entries if _is_entry(entry)}
+                if len(self._entries) < len(entries):
+                    self.problem = f"{file} has entries that are not used, and are asked again"
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

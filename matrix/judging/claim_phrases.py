@@ -1,10 +1,10 @@
-"""What the parts of a claim came to, and what was not tested, as text."""
+"""Phrases of what the parts of a claim came to, and of what was not tested."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matrix.judging.wording import NestedPhrase, Phrase, cell_id, python_of, release_name
+from matrix.judging.words import NestedPhrase, Phrase, cell_id, python_of, release_name
 from matrix.model.fact import Fact, FactKind
 
 _NOWHERE = {

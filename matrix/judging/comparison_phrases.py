@@ -1,10 +1,10 @@
-"""What controls and other releases showed beside a cell, as text."""
+"""Phrases of what controls and other releases showed beside a cell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matrix.judging.wording import NestedPhrase, Phrase, cell_id, named, python_of, release_name
+from matrix.judging.words import NestedPhrase, Phrase, cell_id, named, python_of, release_name
 from matrix.model.fact import Fact, FactKind
 
 

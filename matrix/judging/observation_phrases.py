@@ -1,10 +1,10 @@
-"""What one cell showed or failed to do, as text."""
+"""Phrases of what one cell showed or failed to do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matrix.judging.wording import NestedPhrase, Phrase, as_sentence, capital, named, one_line
+from matrix.judging.words import NestedPhrase, Phrase, as_sentence, capital, named, one_line
 from matrix.model.fact import Fact, FactKind
 
 _WAYS = {

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.judging import claim_phrases, comparison_phrases, observation_phrases
-from matrix.judging.wording import (
+from matrix.judging.words import (
     NestedPhrase,
     Phrase,
     capital,

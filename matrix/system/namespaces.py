@@ -10,13 +10,14 @@ import contextlib
 import ctypes
 import os
 import re
-import resource
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 if sys.platform != "linux":
     raise ImportError("Linux only: namespaces")
+
+import resource
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000

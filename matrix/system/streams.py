@@ -68,9 +68,9 @@ class SafeStream:
                 self.failures.append(error)
             # What waits in the buffers must go somewhere: else it fails again when Python exits.
             with contextlib.suppress(OSError, ValueError):
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, self.raw.fileno())
-                os.close(null)
+                number = self.raw.fileno()
+                with open(os.devnull, "wb") as null:  # noqa: PTH123 - no path
+                    os.dup2(null.fileno(), number)
 
 
 def screen(stream: TextIO) -> IO[str]:

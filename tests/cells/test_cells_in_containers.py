@@ -15,6 +15,7 @@ import pytest
 from helpers.cell_jobs import DETECTION, LIMITS, TRACING, fake_job, process_of, shown
 from helpers.container_jobs import in_fake_container
 from helpers.fake_engine import FakeEngine
+from helpers.processes import processes_with, wait_until
 
 from matrix.agent.observations import liveness
 from matrix.cells.container import ContainerSlot
@@ -151,10 +152,8 @@ def while_it_runs(job: CellJob, act: Callable[[], object]) -> CellCapture:
     job = dataclasses.replace(job, limits=limits)
     thread = threading.Thread(target=lambda: captures.append(run_cell(job)))
     thread.start()
-    pid = (job.scratch or Path()).parent / "pid"
-    while not pid.exists():
-        assert thread.is_alive()
-        time.sleep(0.02)
+    apps = str((job.scratch or Path()).parent / "apps")
+    assert wait_until(lambda: any("serve.py" in line for line in processes_with(apps)), 30)
     act()
     thread.join(20)
     assert not thread.is_alive(), "a wait went on after the end of what was waited for"

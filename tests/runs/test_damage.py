@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeInstaller, store_with
@@ -35,7 +36,11 @@ from matrix.runs.run import rejudge
 
 FLIPS, CUTS = 200, 60
 ALL_FLIPS, ALL_CUTS = 20_000, 2_000
-_ANSWER = {"implementation": "CPython", "version": "3.9.18", "build": "GCC"}
+_ANSWER: dict[str, Any] = {
+    **dict.fromkeys(("implementation", "version", "build", "platform", "machine", "libc"), "x"),
+    "bits": 64,
+    "free_threaded": False,
+}
 
 
 class RecordedRun:
@@ -157,7 +162,7 @@ class RecordedRun:
         cache = InterpreterCache(self.cache / "interpreters.json")
         asked: list[Path] = []
 
-        def query(path: Path) -> dict[str, str]:
+        def query(path: Path) -> dict[str, Any]:
             asked.append(path)
             return _ANSWER
 

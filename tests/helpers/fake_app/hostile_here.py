@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import socket
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 
 if sys.platform != "linux":
     raise ImportError("Linux only")
+
+import resource
 
 _TARGETS = Path(__file__).parent / "targets.json"
 

@@ -27,6 +27,8 @@ if sys.platform == "linux":
 
     ACTS.update({**hostile.ACTS, **hostile_here.ACTS})
 
+# Each process may have the same id, in a namespace of its own.
+PROCESS = str(time.time_ns())
 MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
 ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
 
@@ -83,7 +85,7 @@ def is_unlucky() -> bool:
     """Return whether this is one of three in four calls in all processes of the cell."""
     folder = Path(os.environ["HOME"], "..", "calls")
     folder.mkdir(exist_ok=True)
-    (folder / str(os.getpid())).touch()
+    (folder / PROCESS).touch()
     return len(list(folder.iterdir())) % 4 != 2
 
 
