@@ -27,8 +27,6 @@ TRACER_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _EXIT_SECONDS = 0.5
 # A process whose first request is reset may still be writing a core: whether it dies is waited for.
 _RESET_SECONDS = 3.0
-# A process whose first request is reset may still be writing a core: whether it dies is waited for.
-_RESET_SECONDS = 3.0
 
 
 @dataclasses.dataclass
