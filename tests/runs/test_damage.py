@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
+import gzip
 import json
 import random
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -217,17 +220,20 @@ def test_a_flipped_bit_changes_nothing_without_a_word(
     for number in range(count):
         path = files[number % len(files)]
         bit = chance.randrange(8 * len(recorded.content[path]))
-        if not damage(recorded, path, flipped(recorded.content[path], bit)):
+        damaged = flipped(recorded.content[path], bit)
+        if not damage(recorded, path, damaged) and not same(damaged, recorded.content[path]):
             silent.append((path.relative_to(recorded.cache.parent).as_posix(), bit // 8))
-    # Nothing depends on some bytes of gzip's header, such as its time. Locks of earlier versions
-    # have no digest: where its name is damaged it is taken for another field.
-    headers = {"results/captures/": 10, "cache/environments/locks/": 10}
-    other = [
-        (name, byte)
-        for name, byte in silent
-        if not any(name.startswith(folder) and byte < end for folder, end in headers.items())
-    ]
-    assert other == []
+    # Locks of earlier versions have no digest: where its name is damaged it is taken for another
+    # field.
+    locks = "cache/environments/locks/"
+    assert [item for item in silent if not (item[0].startswith(locks) and item[1] < 10)] == []
+
+
+def same(content: bytes, other: bytes) -> bool:
+    """Return whether two compressed files have one content: nothing depends on gzip's time."""
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        return gzip.decompress(content) == gzip.decompress(other)
+    return False
 
 
 def test_a_cut_changes_nothing_without_a_word(
