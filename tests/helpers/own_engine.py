@@ -67,6 +67,8 @@ class OwnEngine:
             containerd = int((self.folder / "exec" / "containerd" / "containerd.pid").read_text())
             deadline = time.monotonic() + 20
             while Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
+                with contextlib.suppress(ChildProcessError):  # it is ours where we adopt orphans
+                    os.waitpid(containerd, os.WNOHANG)
                 time.sleep(0.02)
 
     def stop(self) -> None:

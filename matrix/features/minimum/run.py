@@ -161,6 +161,7 @@ class CellOracle:
         self._store = store
         self._emit = emit
         self._scheduler: Scheduler | None = None
+        self._own: set[str] = set()
         self.stopped = False
         self.lost = ""
         self.warnings: dict[str, None] = {}
@@ -188,7 +189,13 @@ class CellOracle:
         self.stopped = self.stopped or record.run.interrupted
         self.lost = self.lost or record.run.lost
         self.warnings.update(dict.fromkeys(record.run.warnings))
-        return tuple(cell for cell in record.cells if cell.reason not in _UNANSWERED)
+        # What was run to choose the framework is not reused from an earlier search.
+        self._own.update(cell.key for cell in record.cells if not cell.reused)
+        return tuple(
+            dataclasses.replace(cell, reused=cell.reused and cell.key not in self._own)
+            for cell in record.cells
+            if cell.reason not in _UNANSWERED
+        )
 
 
 def reply_for(finding: Finding | None) -> OracleReply:
