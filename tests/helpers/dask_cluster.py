@@ -82,7 +82,10 @@ class Scheduler:
         options = ("--port", port, "--dashboard-address", "127.0.0.1:0", "--no-show")
         with (self._folder / "scheduler.log").open("ab") as log:
             self._process = subprocess.Popen(
-                (*command, *options, "--scheduler-file", str(file)), stdout=log, stderr=log
+                (*command, *options, "--scheduler-file", str(file)),
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "DASK_TEMPORARY_DIRECTORY": str(self._folder)},
             )
         until(lambda: file.is_file() and bool(file.read_text()), "no scheduler")
         self.address = json.loads(file.read_text(encoding="utf-8"))["address"]
