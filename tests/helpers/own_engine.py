@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from helpers.processes import kill
+from helpers.processes import gone, kill
 
 __all__ = ["OwnEngine", "obstacle", "own_engine"]
 
@@ -66,10 +66,11 @@ class OwnEngine:
         with contextlib.suppress(OSError, ValueError):
             containerd = int((self.folder / "exec" / "containerd" / "containerd.pid").read_text())
             deadline = time.monotonic() + 20
-            while Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
-                with contextlib.suppress(ChildProcessError):  # it is ours where we adopt orphans
-                    os.waitpid(containerd, os.WNOHANG)
+            # Where we adopt orphans it is our child, and stays as a zombie until it is waited for.
+            while not gone(containerd) and time.monotonic() < deadline:
                 time.sleep(0.02)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(containerd, 0)
 
     def stop(self) -> None:
         """End it and all that it started."""
