@@ -47,6 +47,8 @@ def registry_rows(source: DocumentSource) -> list[RegistryRow] | None:
     """
     written = [line.strip() for line in source.lines if line.strip()]
     text = "\n".join(source.lines)
+    if not written:  # nothing but a front matter
+        return None
     if written[0].startswith(("[", "{")) and all(key in text for key in _JSON_KEYS):
         return list(_json_rows(text, source))
     header = [cell.strip().casefold() for cell in next(csv.reader(written[:1]), [])]

@@ -338,3 +338,8 @@ def test_a_problem_names_the_column_of_what_it_quotes(tmp_path: Path) -> None:
     (problem,) = read_page(tmp_path, f"{FRAMEWORKS}| Flask | 0.10 | `mauve` |\n").problems
     assert (problem.line, problem.column) == (6, 18)
     assert ":6:18: " in str(problem)
+
+
+def test_a_page_of_nothing_but_a_front_matter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError):
+        read_page(tmp_path, "---\n---\n")
