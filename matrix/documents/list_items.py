@@ -119,7 +119,7 @@ def _trigger(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
     written = plain(text.text)
     if not slug(written) or shortened(written) != written or len(sentences(written)) > 1:
         return None
-    denied = any(form in comparable(written) for form in vocabulary.forms("prose", "denials"))
+    denied = vocabulary.mentions("denials", comparable(written))
     deployment = deployment_of(text.headings, vocabulary)
     return [
         ClaimDraft(

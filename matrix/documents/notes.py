@@ -81,7 +81,7 @@ def _read_text(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     if listed is not None:
         yield from listed
         return
-    if any(form in whole for form in vocabulary.forms("prose", "harmless")):
+    if vocabulary.mentions("harmless", whole):
         return
     if _looks_like_claim(text, whole, section, vocabulary):
         near = max(matches, key=lambda match: match.share, default=None)
@@ -103,11 +103,12 @@ def _sentence_claims(
         yield _draft(match, text, own[0], section, vocabulary)
     if whole in read:
         return
-    for part in parts.keys() - read:
-        denials = vocabulary.forms("prose", "denials")
-        if any(form in part for form in denials) or _doubt(part, vocabulary):
-            message = f"unrecognized note: {shortened(parts[part])!r}"
-            yield PageProblem(text.line, message, written=parts[part])
+    for part, written in parts.items():
+        if part in read:
+            continue
+        if vocabulary.mentions("denials", part) or _doubt(part, vocabulary):
+            message = f"unrecognized note: {shortened(written)!r}"
+            yield PageProblem(text.line, message, written=written)
 
 
 def _doubt(sentence: str, vocabulary: Vocabulary) -> str:
@@ -117,7 +118,7 @@ def _doubt(sentence: str, vocabulary: Vocabulary) -> str:
     for form in vocabulary.forms("prose", "exceptions"):
         if phrase_in(form, sentence):
             return form
-    if any(form in sentence for form in vocabulary.forms("prose", "denials")):
+    if vocabulary.mentions("denials", sentence):
         return ""
     negations = vocabulary.forms("prose", "negations")
     return next((form for form in negations if phrase_in(form, sentence)), "")
@@ -169,7 +170,7 @@ def _draft(match: _Match, text: Text, own: str, section: str, vocabulary: Vocabu
     if doubt := _doubt(own, vocabulary):
         message = f"note about {match.subject} with words that are not understood: {doubt!r}"
         return PageProblem(line, message)
-    denied = any(form in own for form in vocabulary.forms("prose", "denials"))
+    denied = vocabulary.mentions("denials", own)
     scope = [("capability", match.capability)] if match.capability else []
     if match.subject == "db-api":
         mentions = [
@@ -219,6 +220,4 @@ def _looks_like_claim(text: Text, whole: str, section: str, vocabulary: Vocabula
     if section in _SECTIONS_WITHOUT_CLAIMS:
         # Under an unknown heading, a bullet with a version in it is still a claim.
         return section == "" and text.kind == "bullet" and bool(_VERSIONED.search(whole))
-    return text.kind == "bullet" or any(
-        form in whole for form in vocabulary.forms("prose", "denials")
-    )
+    return text.kind == "bullet" or vocabulary.mentions("denials", whole)

@@ -27,11 +27,9 @@ def read_prose(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     """Yield the claims of a paragraph's sentences, and a problem for each that is not read."""
     for sentence in sentences(plain(text.text)):
         words = comparable(sentence)
-        if not _names_subject(words, vocabulary):
-            continue
-        denied = any(form in words for form in vocabulary.forms("prose", "denials"))
-        promised = any(form in words for form in vocabulary.forms("prose", "promises"))
-        if not denied and not (promised and _VERSION.search(words)):
+        denied = vocabulary.mentions("denials", words)
+        promised = _VERSION.search(words) and vocabulary.mentions("promises", words)
+        if not (denied or promised) or not _names_subject(words, vocabulary):
             continue
         claims = [] if denied else _runtime_claims(words, text, vocabulary)
         if claims:

@@ -60,6 +60,10 @@ class Vocabulary:
         forms = self.groups.get(group, {}).get(key, ())
         return tuple(sorted(forms, key=len, reverse=True))
 
+    def mentions(self, key: str, text: str) -> bool:
+        """Return whether a comparable text has a written form of a key of `[prose]` in it."""
+        return any(form in text for form in self.groups.get("prose", {}).get(key, ()))
+
     def nearest(self, group: str, text: str) -> str:
         """Return the written form that is nearest to `text`, or ""."""
         forms = itertools.chain.from_iterable(self.groups.get(group, {}).values())

@@ -81,6 +81,14 @@ def test_a_denial_beside_a_note_that_is_not_understood_is_a_problem(tmp_path: Pa
     assert ["uWSGI" in problem.message for problem in reading.problems] == [True]
 
 
+def test_unread_denials_of_one_text_are_told_in_its_order(tmp_path: Path) -> None:
+    names = [f"Server{number}" for number in range(8)]
+    denials = " ".join(f"{name} is not supported." for name in names)
+    text = f"- **SCA** is supported on all frameworks. {denials}\n"
+    problems = read_page(tmp_path, NOTES + text).problems
+    assert [problem.message.split()[2].strip("'") for problem in problems] == names
+
+
 @pytest.mark.parametrize(
     "written", ["1.9.0<sup>1</sup>", "1.9.0[^1]", "1.9.0¹", "1.9.0†", "1.9.0<sup>a</sup>"]
 )
