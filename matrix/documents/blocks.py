@@ -80,8 +80,13 @@ def blocks(lines: Sequence[str]) -> Iterator[Block]:
         if item is None:
             return
         if isinstance(item, Heading):
-            path = (*(above for above in path if above.level < item.level), item)
+            path = headings_with(path, item)
         yield item
+
+
+def headings_with(path: tuple[Heading, ...], heading: Heading) -> tuple[Heading, ...]:
+    """Return the headings above what follows a heading, outermost first; `path` was above it."""
+    return (*(above for above in path if above.level < heading.level), heading)
 
 
 def item_line(block: Block) -> int:
@@ -102,7 +107,7 @@ def _markdown_blocks(lines: Sequence[str]) -> Iterator[Block]:
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table")
     # The text of inline markup is parsed by us, and only where it is wanted.
     tokens = parser.disable("inline").parse("\n".join(lines))
-    path: list[Heading] = []
+    path: tuple[Heading, ...] = ()
     in_items = 0
     in_table = False
     for number, token in enumerate(tokens):
@@ -113,25 +118,25 @@ def _markdown_blocks(lines: Sequence[str]) -> Iterator[Block]:
             in_items -= 1
         elif token.type == "table_open" and token.map:
             in_table = True
-            yield from _tables(lines, token.map[0], token.map[1], tuple(path))
+            yield from _tables(lines, token.map[0], token.map[1], path)
         elif token.type == "table_close":
             in_table = False
         elif token.type == "heading_open":
             heading = Heading(
                 line, int(token.tag[1:]), " ".join(tokens[number + 1].content.split())
             )
-            path = [above for above in path if above.level < heading.level] + [heading]
+            path = headings_with(path, heading)
             yield heading
         elif token.type == "paragraph_open" and not in_table:
             content = tuple(tokens[number + 1].content.split("\n"))
             if any(_DEFINITION.match(part) for part in content[1:]):
-                yield from _definitions(line, content, tuple(path))
+                yield from _definitions(line, content, path)
                 continue
             kind: Literal["bullet", "paragraph"] = "bullet" if in_items else "paragraph"
-            yield Text(line, content, kind, tuple(path))
+            yield Text(line, content, kind, path)
         elif token.type == "html_block":
             content = tuple(token.content.rstrip("\n").split("\n"))
-            yield Text(line, content, "html", tuple(path))
+            yield Text(line, content, "html", path)
 
 
 def _definitions(line: int, content: Sequence[str], path: tuple[Heading, ...]) -> Iterator[Text]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from matrix.documents.source import DocumentSource
 from matrix.documents.table_reader import ClaimDraft
-from matrix.model.claim import ClaimKind
+from matrix.model.claim import Claim, ClaimKind
 
 _OPERATORS = {
     ">=": "ge",
@@ -78,6 +79,30 @@ def draft_ids(document: str, drafts: Iterable[ClaimDraft]) -> Iterator[str]:
         last_number[candidate] = number
         taken.add(name)
         yield name
+
+
+def claims_of(
+    drafts: Sequence[tuple[str, ClaimDraft]], document: str, source: DocumentSource, language: str
+) -> tuple[Claim, ...]:
+    """Return the claims of a document's drafts, which come with the heading above each."""
+    ids = draft_ids(document, (draft for _, draft in drafts))
+    return tuple(
+        Claim(
+            id=claim_id,
+            kind=draft.kind,
+            subject=draft.subject,
+            specifier=draft.specifier,
+            as_written=draft.as_written,
+            status=draft.status,
+            document=document,
+            language=language,
+            sha256=source.sha256,
+            heading=heading,
+            line=draft.line,
+            scope=draft.scope,
+        )
+        for (heading, draft), claim_id in zip(drafts, ids, strict=True)
+    )
 
 
 def _part(value: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from matrix.documents.blocks import Block, Heading, Table, Text, blocks
-from matrix.documents.claim_ids import document_names, draft_ids
+from matrix.documents.claim_ids import claims_of, document_names
 from matrix.documents.headings import section_of
 from matrix.documents.markup import STRUCK_OUT_TAG, PageProblem, PlainMarkdown, plain_markdown
 from matrix.documents.notes import read_note
@@ -134,7 +134,7 @@ def read_document(
             f"not {vocabulary.language}).",
         )
     return ReadDocument(
-        tuple(_claims(drafts, document, source, vocabulary)),
+        claims_of(drafts, document, source, vocabulary.language),
         tuple(problem for problem, is_notice in problems if not is_notice),
         tuple(problem for problem, is_notice in problems if is_notice),
     )
@@ -165,30 +165,6 @@ def _outcomes(
             outcomes = read_note(block, vocabulary)
         for outcome in outcomes:
             yield heading, outcome
-
-
-def _claims(
-    drafts: Sequence[tuple[str, ClaimDraft]],
-    document: str,
-    source: DocumentSource,
-    vocabulary: Vocabulary,
-) -> Iterator[Claim]:
-    ids = draft_ids(document, (draft for _, draft in drafts))
-    for (heading, draft), claim_id in zip(drafts, ids, strict=True):
-        yield Claim(
-            id=claim_id,
-            kind=draft.kind,
-            subject=draft.subject,
-            specifier=draft.specifier,
-            as_written=draft.as_written,
-            status=draft.status,
-            document=document,
-            language=vocabulary.language,
-            sha256=source.sha256,
-            heading=heading,
-            line=draft.line,
-            scope=draft.scope,
-        )
 
 
 def _unread_tags(page: PlainMarkdown, vocabulary: Vocabulary) -> Iterator[PageProblem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from matrix.documents.blocks import Block, Heading
+from matrix.documents.blocks import Block, Heading, headings_with
 from matrix.documents.vocabulary import Vocabulary
 
 _SYSTEMS = {"host", "windows-host", "macos-host"}
@@ -38,7 +38,7 @@ def headings_at(page: Iterable[Block], line: int) -> tuple[Heading, ...]:
     path: tuple[Heading, ...] = ()
     for block in page:
         if isinstance(block, Heading) and block.line <= line:
-            path = (*(above for above in path if above.level < block.level), block)
+            path = headings_with(path, block)
     return path
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.documents.claim_ids import draft_ids
+from matrix.documents.claim_ids import claims_of
 from matrix.documents.markup import PageProblem
 from matrix.documents.registry_forms import RegistryRow, registry_rows
 from matrix.documents.source import DocumentSource
@@ -51,27 +51,11 @@ def read_registry(source: DocumentSource, document: str) -> ReadRegistry | None:
             problems.append(checked)
         else:
             read.append((row, checked))
-    ids = tuple(draft_ids(document, (draft for _, draft in read)))
-    claims = tuple(
-        Claim(
-            id=claim_id,
-            kind=draft.kind,
-            subject=draft.subject,
-            specifier=draft.specifier,
-            as_written=draft.as_written,
-            status=draft.status,
-            document=document,
-            language="en",
-            sha256=source.sha256,
-            heading=row.integration,
-            line=draft.line,
-            scope=draft.scope,
-        )
-        for (row, draft), claim_id in zip(read, ids, strict=True)
-    )
+    drafts = [(row.integration, draft) for row, draft in read]
+    claims = claims_of(drafts, document, source, "en")
     tested = tuple(
         VendorTested(
-            claim=claim_id,
+            claim=claim.id,
             integration=row.integration,
             dependency=row.dependency,
             python=row.python,
@@ -82,7 +66,7 @@ def read_registry(source: DocumentSource, document: str) -> ReadRegistry | None:
             document=document,
             line=row.line,
         )
-        for (row, _), claim_id in zip(read, ids, strict=True)
+        for (row, _), claim in zip(read, claims, strict=True)
         if row.minimum or row.versions
     )
     return ReadRegistry(claims, tested, tuple(problems))

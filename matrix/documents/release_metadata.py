@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from matrix.documents.claim_ids import draft_ids
+from matrix.documents.claim_ids import claims_of
 from matrix.documents.markup import PageProblem
 from matrix.documents.source import DocumentSource
 from matrix.documents.table_reader import ClaimDraft
@@ -36,23 +36,7 @@ def read_metadata(
     version = next((value for _, name, value in fields if name == "Version"), "")
     outcomes = list(_outcomes(fields, f"=={version}" if version else ""))
     drafts = [item for item in outcomes if isinstance(item, ClaimDraft)]
-    claims = tuple(
-        Claim(
-            id=claim_id,
-            kind=draft.kind,
-            subject=draft.subject,
-            specifier=draft.specifier,
-            as_written=draft.as_written,
-            status=draft.status,
-            document=document,
-            language="en",
-            sha256=source.sha256,
-            heading="",
-            line=draft.line,
-            scope=draft.scope,
-        )
-        for draft, claim_id in zip(drafts, draft_ids(document, drafts), strict=True)
-    )
+    claims = claims_of([("", draft) for draft in drafts], document, source, "en")
     return claims, tuple(item for item in outcomes if isinstance(item, PageProblem))
 
 

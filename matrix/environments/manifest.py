@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from matrix.system.files import write_atomic
-from matrix.system.stamps import stamp, unstamp
+from matrix.system.stamps import sha256_of, stamp, unstamp
 
-_CHUNK_BYTES = 1 << 20
 # A file may change twice within a tick of the clock that the file system uses: then its ctime does
 # not tell. Ticks have up to 10 ms.
 _TICK_NS = 50_000_000
@@ -153,11 +152,8 @@ class Manifests:
         known = self._hashes.get(stamps)
         if known is not None:
             return stamps, known
-        digest = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        text = base64.urlsafe_b64encode(digest.digest()).decode("ascii").rstrip("=")
+        digest = bytes.fromhex(sha256_of(path))
+        text = base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
         size, modified, changed, inode = stamps
         if max(modified, changed) > began - _TICK_NS:
             return (size, modified, _UNKNOWN, inode), text

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import glob
-import hashlib
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from matrix.pypi.tags import wheel_tags
 from matrix.pypi.wheel_contents import WheelMetadata, read_metadata
 from matrix.pypi.wheel_reader import DAMAGE_ERRORS
 from matrix.system.paths import cache_dir
+from matrix.system.stamps import sha256_of
 
 _CHUNK_BYTES = 1 << 18
 _MAX_METADATA_BYTES = 4_000_000
@@ -91,10 +91,7 @@ def read_wheel(path: Path, uploaded: dt.datetime) -> Wheel:
         raise UnusableWheelError("invalid wheel file name") from None
     try:
         metadata = _metadata(path)
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        sha256 = sha256_of(path)
     except OSError as error:
         raise UnusableWheelError(f"cannot read it: {error.strerror or error}") from error
     try:
@@ -106,7 +103,7 @@ def read_wheel(path: Path, uploaded: dt.datetime) -> Wheel:
     file = File(
         filename=path.name,
         url=path.as_uri(),
-        sha256=digest.hexdigest(),
+        sha256=sha256,
         uploaded=uploaded,
         requires_python=metadata.requires_python,
         yanked=False,
