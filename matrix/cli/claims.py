@@ -18,8 +18,6 @@ from matrix.documents.document import ReadDocument
 from matrix.documents.facts import FACTS, read_inputs, write_facts
 from matrix.errors import DocumentProblems, ExitCode, UsageError
 from matrix.model.claim import Claim
-from matrix.pypi.client import CachedIndex
-from matrix.pypi.release_documents import documents_from
 from matrix.reporting.json import write_text_json
 from matrix.reporting.text import count_text
 from matrix.system.paths import cache_dir
@@ -72,6 +70,10 @@ def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
         raise UsageError("--write-facts needs documents", "Name the pages to read the facts from.")
     documents: list[Path | str] = list(args.documents)
     if args.sources:
+        # Slow to import, and rarely needed.
+        from matrix.pypi.client import CachedIndex  # noqa: PLC0415
+        from matrix.pypi.release_documents import documents_from  # noqa: PLC0415
+
         index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
         documents += documents_from(index, args.sources, cache_dir(), offline=args.offline)
         note(*index.notices)
