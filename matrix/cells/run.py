@@ -31,7 +31,9 @@ from matrix.cells.schedule import (
     schedule,
     schedule_repeat,
     suspect_tasks,
+    switched_off,
     tasks_of,
+    without_switched_off,
 )
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
@@ -196,9 +198,10 @@ def _run_processes(
             return tuple(run(bare_process(tasks)))
         if only is not None:
             return _count(only, tasks, run, off_too=False)
-        decisive = [task for task in tasks if task.probe in job.planned.decisive]
-        bare = bare_process(compared_tasks(decisive))
-        captures = tuple(run((*schedule(tasks), *soak, *bare)))
+        first = without_switched_off(tasks)
+        decisive = [task for task in first if task.probe in job.planned.decisive]
+        bare = bare_process(compared_tasks(first))
+        captures = tuple(run((*schedule(first), *soak, *bare)))
         tracer = job.planned.cell.ddtrace
         failed = failed_tasks(decisive, captures, tracer)
         suspect = suspect_tasks(failed, captures, tracer)
@@ -207,7 +210,9 @@ def _run_processes(
             process
             for repeat in range(1, max(job.repeats, job.planned.repeats))
             for process in schedule_repeat(
-                decisive if repeat < job.planned.repeats else failed, repeat, apart=apart
+                (*(decisive if repeat < job.planned.repeats else failed), *switched_off(suspect)),
+                repeat,
+                apart=apart,
             )
             + bare_process(suspect, repeat)
         ]
