@@ -269,13 +269,18 @@ def link_into(source: Path, target: Path, *, copy: bool = False) -> None:
         target_folder = target / Path(folder).relative_to(source)
         target_folder.mkdir(parents=True, exist_ok=True)
         for name in files:
-            link = target_folder / name
-            link.unlink(missing_ok=True)  # two distributions may have one file: the later wins
-            with contextlib.suppress(OSError):
-                if not copy:
-                    link.hardlink_to(Path(folder) / name)
-                    continue
-            shutil.copy2(Path(folder) / name, link)
+            # Two distributions may have one file: the later wins.
+            (target_folder / name).unlink(missing_ok=True)
+            link_file(Path(folder) / name, target_folder / name, copy=copy)
+
+
+def link_file(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Make `target` a hard link, or a copy where links are not supported, or with `copy`."""
+    with contextlib.suppress(OSError):
+        if not copy:
+            target.hardlink_to(source)
+            return
+    shutil.copy2(source, target)
 
 
 def _site_path(name: str) -> str | None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from matrix.environments.byte_code import add_byte_code
 from matrix.environments.cache_folders import Artifacts, read_filename
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError
@@ -40,7 +41,6 @@ from matrix.system.sandboxed import mechanism
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
-_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], 100, quiet=1)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class UvInstaller:
             self.tools.uv("cache", "clean", *damaged, offline=True)
             shutil.rmtree(folder)
             self._install(interpreter, requirements, lock, folder)
-        compile_byte_code(self.tools, interpreter, site_packages(folder).parent)
+        add_byte_code(self.tools, interpreter, site_packages(folder))
 
     def _install(
         self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
@@ -142,19 +142,6 @@ class UvInstaller:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
         return dt.datetime.fromtimestamp(file.stat().st_mtime, tz=dt.timezone.utc)
-
-
-def compile_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> None:
-    """Compile what can be compiled: cells write no byte code, which would be a change.
-
-    Nothing of the folder is imported. Raises BuildError for a lack of time or space.
-    """
-    options = ("-S", "-E", "-s", "-W", "ignore", "-c", _COMPILE)
-    try:
-        tools.run([str(interpreter.executable), *options, str(folder)], {})
-    except BuildError as error:
-        if error.reason is not Reason.BUILD_FAILED:
-            raise
 
 
 def _as_of(requirements: Requirements) -> list[str]:
@@ -231,8 +218,9 @@ class PipInstaller:
             make = functools.partial(unpack, wheel, unpacked, sha256 if published else None)
             source = self._tools.ensure_built(unpacked, make)
             link_into(source, target, copy=not mechanism().name)
-        # With the modules of the standard library that virtualenv puts there.
-        compile_byte_code(self._tools, interpreter, target.parent)
+        # virtualenv puts modules of the standard library beside it.
+        for modules in (target, target.parent):
+            add_byte_code(self._tools, interpreter, modules)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published wheel of that hash, or the wheel built here from that source."""

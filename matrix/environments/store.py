@@ -11,7 +11,6 @@ uv/ files/ wheels/ ...  caches of the installers
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import stamina
 
-from matrix.environments.cache_folders import CacheFolders, Metadata, free_bytes_at
+from matrix.environments.cache_folders import CacheFolders, Metadata, content_key, free_bytes_at
 from matrix.environments.errors import BuildError, from_os_error
 from matrix.environments.installers import Installer, PipInstaller, UvInstaller
 from matrix.environments.lock import (
@@ -263,8 +262,3 @@ class EnvironmentStore(ContentStore[Interpreter]):
 def store_root(cache_dir: Path) -> Path:
     """Return the folder of all stores."""
     return cache_dir / "environments"
-
-
-def content_key(*lines: str) -> str:
-    """Return the key of a folder whose content these lines determine."""
-    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:32]

@@ -62,7 +62,7 @@ class LegacyPip:
             (folder / "bin").mkdir()
             (folder / "bin" / "python").write_text("")
             return CommandResult(0, "", "")
-        if "compileall" in argv[-2]:
+        if "compileall" in argv[-1]:
             return CommandResult(0, "", "")
         self.commands.append(argv[3])
         if argv[3] == "download":
