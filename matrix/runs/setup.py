@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.cells.job import CellJob, Limits
+from matrix.cells.job import CellJob, Limits, load_per_cpu
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerEngine, ContainerError
@@ -80,19 +80,21 @@ class JobFactory:
     slow: Limits
     keep: bool = False
     services: Callable[[PlannedCell], tuple[Service, ...]] = lambda _planned: ()
+    load: Callable[[], float] = load_per_cpu
 
     def make(self, request: CellRequest) -> CellJob:
         """Return the job of a cell; raise OSError where its folder cannot be made."""
         planned, environment = request.planned, request.require_environment()
         folder = self.scratch / planned.cell.id
         folder.mkdir(parents=True, exist_ok=True)
+        is_emulated = planned.cell.target in self.backend.where.emulated
         job = CellJob(
             planned=planned,
             key=request.key,
             python=environment.python,
             lock=environment.lock,
             probes=tuple(self.probes[name] for name in planned.probes if name in self.probes),
-            limits=self.slow if planned.cell.target in self.backend.where.emulated else self.limits,
+            limits=(self.slow if is_emulated else self.limits).for_load(self.load()),
             scratch=folder,
             keep=self.keep,
             services=self.services(planned),
