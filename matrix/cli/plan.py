@@ -51,6 +51,8 @@ examples:
       the cells of a library's row, and the back end that it would use
   python -m matrix plan --as-of today
       the same releases with the dependencies that an install today gets
+  python -m matrix plan supported_versions.json --tested --ddtrace 4.16.0
+      the releases that the vendor's own tests cover, with this tracer
   python -m matrix plan --github --profile exhaustive
       shares the plan out to GitHub's machines: their jobs, and a manifest for `verify --shard`
   python -m matrix plan --github --engine local --shards 3 --manifest shared.json

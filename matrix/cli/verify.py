@@ -47,6 +47,8 @@ examples:
       one capability on some CPythons, without results of earlier runs
   python -m matrix verify --as-of today
       with the dependencies that an installation of the same releases gets today
+  python -m matrix verify supported_versions.json --tested
+      what the vendor's own tests cover, by the tracer's registry, on the newest 4.x
   python -m matrix verify --engine docker --target 386 --target arm64
       in containers, and only promises for these targets
   python -m matrix verify --rejudge --picture answers.svg
@@ -143,7 +145,8 @@ def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
         yield "a document"
     if selection_from_args(args):
         yield "a selector"
-    for name in ("as_of", "lenient", "refresh", "cluster", "rejudge", "strict", "json", "picture"):
+    flags = ("as_of", "lenient", "tested", "refresh", "cluster", "rejudge")
+    for name in (*flags, "strict", "json", "picture"):
         if getattr(args, name, None):
             yield f"--{name.replace('_', '-')}"
 

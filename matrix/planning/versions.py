@@ -8,6 +8,7 @@ import datetime as dt
 from packaging.version import Version
 
 from matrix.errors import IndexUnavailableError, NoUploadTimesError
+from matrix.model.claim import TESTED
 from matrix.model.index import Project
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
@@ -28,6 +29,7 @@ from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
 TRACER = "ddtrace"
+_NO_END = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 
 
 @dataclasses.dataclass
@@ -157,4 +159,7 @@ class VersionChoice:
         return self._joined[key]
 
     def _era(self, check: Check) -> dt.datetime:
-        return self.until or check.boundary.minimum.uploaded
+        if self.until:
+            return self.until
+        # What is tested with a tracer can be younger than it: the registry may be that of a branch.
+        return _NO_END if check.pick == TESTED else check.boundary.minimum.uploaded
