@@ -157,10 +157,8 @@ def run_context(
         jobs = JobFactory(
             probes, scratch, backend, limits, slow, keep=options.keep, services=needs.ensure
         )
-        # Once more for the count of processes after a crash.
-        longest = slow.cell * (options.repeats + 1) + _GRACE_SECONDS
         contained, local = (
-            Workers(CellWork(contained=in_container), jobs.make, options.jobs, longest)
+            Workers(CellWork(contained=in_container), jobs.make, options.jobs, job_seconds)
             for in_container in (True, False)
         )
         environments = _served_environments(backend, options, probes, needs)
@@ -249,6 +247,12 @@ def cell_limits(backend: RunBackend) -> tuple[Limits, Limits]:
 def default_jobs() -> int:
     """Return two cells for each CPU: a cell waits for half of its time (polls, heartbeats)."""
     return _CELLS_PER_CPU * cpu_count()
+
+
+def job_seconds(job: CellJob) -> float:
+    """Return how long a worker may take for a job: one that takes longer hangs, and is ended."""
+    # Once more for the count of processes after a crash.
+    return job.limits.cell * (job.planned.repeats + 1) + _GRACE_SECONDS
 
 
 def cpu_count() -> int:

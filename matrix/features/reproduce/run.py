@@ -40,6 +40,7 @@ from matrix.runs.setup import (
     RunOptions,
     backend_environments,
     cell_limits,
+    job_seconds,
     run_services,
 )
 from matrix.runs.workers import Workers
@@ -208,12 +209,12 @@ def run_alone(
         jobs = JobFactory(
             probes, scratch, backend, *limits, keep=options.keep, services=cell_services.ensure
         )
-        longest = max(limit.cell for limit in limits) * 2
 
         def make(request: CellRequest) -> CellJob:
             return dataclasses.replace(jobs.make(request), bare=bare)
 
-        workers = Workers(CellWork(contained=backend.engine is not None), make, 1, longest)
+        work = CellWork(contained=backend.engine is not None)
+        workers = Workers(work, make, 1, job_seconds)
         stack.callback(workers.close)
         runner = ServedRunner(workers, cell_services)
         stack.enter_context(stopping(runner.kill))
