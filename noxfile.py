@@ -139,7 +139,7 @@ def command(session: nox.Session) -> None:
 
 def exit_code(error: CommandFailed) -> int:
     """Return the exit code of a command that failed."""
-    code = getattr(error, "return_code", None)
+    code: int | None = getattr(error, "return_code", None)
     if code is None:
         stop(f"cannot run the command: {error}")
     # A signal's code, as a shell has it: 1 means that a claim is refuted.

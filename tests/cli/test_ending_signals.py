@@ -53,8 +53,9 @@ def redis() -> Iterator[str]:
 
 
 def start(*command: str) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=project_root(), text=True, **pipes)
+    return subprocess.Popen(
+        command, cwd=project_root(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def started(command: Sequence[str], line: str) -> subprocess.Popen[str]:
