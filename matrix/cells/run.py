@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,16 +48,23 @@ from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
 
 SOAK_SETTING = "appsec"
+_WORKER_BYTES = 4 << 30
 
 
 def prepare_worker(*, leave_network: bool = True) -> None:
-    """Prepare a worker process, before its first cell: leave the network, and handle signals.
+    """Prepare a worker process, before its first cell: leave the network, limit its memory, and
+    handle signals.
 
     Ctrl-C is left to the main process. Containers keep their cells from the network themselves, and
     their engine may be reached by it.
     """
     if leave_network:
         isolate()  # first: it requires a single thread
+    if sys.platform == "linux":
+        from matrix.system.namespaces import limit  # noqa: PLC0415 - Linux
+
+        # A cell could send its agent as much as takes all memory of the machine.
+        limit({"data_bytes": _WORKER_BYTES})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminate)
 

@@ -17,7 +17,7 @@ from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak
+from matrix.model.capture import BARE, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings
 
@@ -58,7 +58,7 @@ class _Session:
         """Run the process in `slot`; raises OSError where the agent cannot be started."""
         job, limits = self.job, self.job.limits
         with (
-            Agent(origin=self.began) as agent,
+            Agent(origin=self.began, max_bytes=limits.agent_bytes) as agent,
             Upstream() as upstream,
             contextlib.closing(slot),
             contextlib.ExitStack() as stack,
@@ -173,7 +173,7 @@ class _Session:
             seconds=time.monotonic() - self.began,
             exit_code=self.exit_code,
             exchanges=tuple(exchanges),
-            agent=_limit_bodies(requests, self.job.limits.agent_bytes),
+            agent=tuple(requests),
             log=self.log,
             failed=self.failed,
             detail=self.detail,
@@ -230,14 +230,3 @@ def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Config
 
 def _requests_of(tasks: Sequence[Task]) -> list[ProbeRequest]:
     return [ProbeRequest(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
-
-
-def _limit_bodies(requests: Sequence[AgentRequest], limit: int) -> tuple[AgentRequest, ...]:
-    """Return the requests with a note in place of each body beyond `limit` bytes in all."""
-    limited = []
-    total = 0
-    for request in requests:
-        total += int(request.headers.get("content-length") or 0)
-        note = {"left_out": f"beyond {limit} bytes"}
-        limited.append(request if total <= limit else dataclasses.replace(request, body=note))
-    return tuple(limited)

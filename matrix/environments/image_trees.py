@@ -165,13 +165,12 @@ class TreeStore(ContentStore[Image]):
         key = self._key_of_lock(LOCK_FORMAT, image, requirements)
 
         def resolve() -> Content:
-            arguments = (
-                # It builds sources whose metadata uv must read.
-                *("--python", str(own[0].executable) if own else sys.executable),
+            python = own[0].executable if own else Path(sys.executable)
+            platform = (
                 *("--python-version", image.python),
                 *("--python-platform", uv_platform(image.target, image.libc)),
             )
-            lock = UvInstaller(self._tools).compile(arguments, requirements)
+            lock = UvInstaller(self._tools).compile(python, requirements, platform)
             return {"lock": dump_lock(lock), "python": image.python}
 
         files = self._lock_files

@@ -5,7 +5,7 @@ envs/<key>/             a finished environment
 envs/.part-<key>/       an environment that is being built, or a leftover of a killed run
 manifests/              what was in these folders, and in unpacked wheels, when they were made
 guards/*.lock           locks of builds
-uv/ files/ wheels/ ...  caches of the installers
+uv/ files/ wheels/ ...  caches of the installers; to uv-sources/ builds of sources write
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ The TOML files of `matrix/data` are read once; any other is read and written.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -101,6 +103,32 @@ def put_in_place(part: Path, final: Path) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def remove_tree(top: Path) -> None:
+    """Remove a folder of untrusted content, however deep it is and whatever its modes; no links.
+
+    What cannot be removed is left.
+    """
+    if sys.platform == "win32":
+        shutil.rmtree(top, ignore_errors=True)  # which knows junctions
+        return
+    with contextlib.suppress(OSError):
+        folders = [top]
+        while folders:
+            folder = folders[-1]
+            folder.chmod(stat.S_IRWXU)
+            found = len(folders)
+            for path in folder.iterdir():
+                if path.is_symlink() or not path.is_dir():
+                    path.unlink()
+                elif folder == top:
+                    folders.append(path)
+                else:  # paths of deep folders are too long for the system
+                    path.chmod(stat.S_IRWXU)
+                    folders.append(path.rename(top / secrets.token_hex(8)))
+            if len(folders) == found:
+                folders.pop().rmdir()
 
 
 def is_disk_full(error: OSError) -> bool:
