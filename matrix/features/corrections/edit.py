@@ -21,6 +21,10 @@ _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _PIPE = re.compile(r"(?<!\\)\|")
 _DIFF_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _NO_END = b"\n\\ No newline at end of file\n"
+_NUMBER = re.compile(r"[0-9\uff10-\uff19]+(?:[.\uff0e][0-9\uff10-\uff19]+)*")
+_WIDE = str.maketrans(
+    "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e"
+)
 _QUOTED = re.compile(r'[\x00-\x1f"\\\x7f]')
 
 
@@ -128,6 +132,21 @@ def cell_spans(line: str) -> list[tuple[int, int]]:
 def column_cells(rows: Iterable[str], column: int) -> list[str]:
     """Return the cells of a column with their padding, of the rows that have it."""
     return [row[slice(*spans[column])] for row in rows if len(spans := cell_spans(row)) > column]
+
+
+def replace_number(text: str, old: str, new: str) -> str | None:
+    """Return a text with another version; None unless it has the old one exactly once.
+
+    Versions in wide digits stay wide.
+    """
+    matches = [
+        match for match in _NUMBER.finditer(text) if unicodedata.normalize("NFKC", match[0]) == old
+    ]
+    if len(matches) != 1:
+        return None
+    (match,) = matches
+    written = new if match[0] == old else new.translate(_WIDE)
+    return text[: match.start()] + written + text[match.end() :]
 
 
 def padding(cell: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -31,15 +30,12 @@ from matrix.features.corrections.edit import (
     padding,
     parse_file_text,
     refit_cell,
+    replace_number,
 )
 from matrix.model.claim import Claim, ClaimKind, Status
 
 SUPPORT_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
 _LATIN = re.compile(r"[A-Za-z]+")
-_NUMBER = re.compile(r"[0-9\uff10-\uff19]+(?:[.\uff0e][0-9\uff10-\uff19]+)*")
-_WIDE = str.maketrans(
-    "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,18 +63,8 @@ class PlacedRow:
 
     def replace_version(self, column: int, old: str, new: str) -> Replacement | None:
         """Return the edit of a version within a cell; None unless the cell has it exactly once."""
-        cell = self.cell(column)
-        matches = [
-            match
-            for match in _NUMBER.finditer(cell)
-            if unicodedata.normalize("NFKC", match[0]) == old
-        ]
-        if len(matches) != 1:
-            return None
-        (match,) = matches
-        written = new if match[0] == old else new.translate(_WIDE)
-        text = cell[: match.start()] + written + cell[match.end() :]
-        return self.replace_cell(column, text.strip())
+        text = replace_number(self.cell(column), old, new)
+        return None if text is None else self.replace_cell(column, text.strip())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,7 +90,9 @@ class PageText:
         text = self.file.line(line)
         spans = tuple(cell_spans(text))
         row = next(row for row in layout.table.rows if row.line == line)
-        if len(spans) != len(row.cells) or len(spans) > len(layout.columns):
+        # The address of a link in the last column may have a pipe.
+        is_open = layout.columns[-1].role == "documentation"
+        if len(spans) != len(row.cells) or (len(spans) > len(layout.columns) and not is_open):
             return None
         return PlacedRow(line, text, spans, layout, self.lines_of(layout, without=line))
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.documents.document import ReadDocument, read_document
 from matrix.errors import UserError
 from matrix.features.audit.documents import compare_documents
+from matrix.features.audit.vendor_tests import PromisedRow
 from matrix.features.corrections.change import ClaimCase, Correction, DocumentChange, UnchangedClaim
 from matrix.features.corrections.minimums import (
     agreeing_minimums,
@@ -24,6 +25,7 @@ from matrix.features.corrections.minimums import (
 from matrix.features.corrections.page import PageText
 from matrix.features.corrections.removals import narrowed_runtimes, removed_notes
 from matrix.features.corrections.rows import added_rows, turned_cells
+from matrix.features.corrections.tested import tested_corrections
 from matrix.model.claim import Claim
 
 _MAX_FACTS = 3
@@ -51,6 +53,18 @@ def suggest(case: ClaimCase, *, earlier: bool = False) -> tuple[Suggestion, ...]
     """
     corrections = _corrections(case, earlier=earlier)
     return tuple(_suggestion(page, corrections) for page in case.pages.values())
+
+
+def suggest_tested(
+    pages: Mapping[str, PageText], rows: Sequence[PromisedRow]
+) -> tuple[Suggestion, ...]:
+    """Return the suggestion by which each document promises what the vendor tests.
+
+    `rows` are those of the comparison with the registry.
+    """
+    return tuple(
+        _suggestion(page, list(tested_corrections(page, rows))) for page in pages.values()
+    )
 
 
 def reread(page: PageText, data: bytes) -> ReadDocument:
