@@ -20,6 +20,7 @@ from matrix.model.verdict import Outcome, PartVerdict, Verdict
 from matrix.pypi.releases import python_key
 from matrix.reporting.breakage import breakage_of
 from matrix.reporting.diff import RunDiff
+from matrix.reporting.html_audit import AuditPart
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
 from matrix.reporting.rows import VerdictRow, short_evidence
@@ -53,16 +54,17 @@ def render_page(
     changed: RunDiff | None = None,
     searches: Sequence[Strip] = (),
     *,
+    audit: Sequence[AuditPart] = (),
     most: int = MAX_PAGE_BYTES,
 ) -> str:
-    """Return the text of the page; `changed` is the diff to the run before.
+    """Return the text of the page; `changed` is the diff to the run before, `audit` its findings.
 
     Evidence that does not fit into `most` bytes is omitted, and the page says so. Where its table
     alone is larger, texts are cut, and then rows are left out and counted.
     """
     page = ""
     for longest, rows in _SIZES:
-        page = _page(record, digests, changed, searches, most, longest, rows)
+        page = _page(record, digests, changed, searches, audit, most, longest, rows)
         if len(page.encode()) <= most:
             break
     return page
@@ -73,6 +75,7 @@ def _page(  # noqa: PLR0913, PLR0917 - the record, what is beside it, and three 
     digests: Digests,
     changed: RunDiff | None,
     searches: Sequence[Strip],
+    audit: Sequence[AuditPart],
     most: int,
     longest: int,
     rows: int | None,
@@ -85,6 +88,7 @@ def _page(  # noqa: PLR0913, PLR0917 - the record, what is beside it, and three 
     heat = dataclasses.replace(whole, lines=whole.lines[:rows])
     frame = _frame(record, heat, read, changed, searches)
     frame["more_rows"] = len(whole.lines) - len(heat.lines)
+    frame["audit"] = [part.first(rows) for part in shown(tuple(audit), longest)]
     bare = _render(frame, "", 0)
     evidence, missing = pack_evidence(record, heat, read, most - len(bare.encode()) - 1000)
     return _render(frame, evidence, missing)

@@ -64,6 +64,8 @@ def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
         (["--since", "never"], "no file 'never'"),
         (["--minimum", "none.json"], "cannot read none.json"),
         (["--minimum", "none.json", "--badge", "-"], "--minimum is for the page"),
+        (["--audit", "none.json"], "cannot read none.json"),
+        (["--audit", "none.json", "--badge", "-"], "--audit is for the page"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -45,13 +46,22 @@ class CoveredRange:
 
 @dataclasses.dataclass(frozen=True)
 class PromisedRow:
-    """A promised range, and what of it is tested; `untested` are the rest's ranges in words."""
+    """A promised range, and what of it is tested; `untested` are the rest's ranges in words.
+
+    `outside` is what is tested of the library instead, where nothing in the range is. `claims` are
+    the ids of the promises, `places` the entries of the registry. `automatic` is what these say,
+    None where they do not say it, or not the same.
+    """
 
     subject: str
     specifier: str
     documents: tuple[str, ...]
     tested: tuple[CoveredRange, ...]
     untested: tuple[str, ...]
+    outside: tuple[CoveredRange, ...] = ()
+    claims: tuple[str, ...] = ()
+    places: tuple[DocumentLine, ...] = ()
+    automatic: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,13 +93,15 @@ class _Registry:
     def tested(self, claim: Claim) -> list[VendorTested]:
         """Return what is tested of the library that a row names.
 
-        That is the dependency of its name, those of the experiment that the name leads to, or
-        those of the integration of that name.
+        That is the dependency of its name (with series that have a name of their own), those of
+        the experiment that the name leads to, or those of the integration of that name. Where no
+        release is promised, releases of another dependency are none of the library named: a part
+        of the standard library that is tested with pysqlite3-binary or pytest-asyncio.
         """
         if named := self.by_name.get(claim.subject):
             # A dependency of several integrations: that of the same name is meant.
             same = [item for item in named if slug(item.integration) == claim.subject]
-            return same or named
+            return [*(same or named), *self._series(claim.subject)]
         libraries = named_libraries(self._integrations, claim.subject, claim.get("role") or "")
         names = [
             str(canonicalize_name(item.name))
@@ -97,7 +109,20 @@ class _Registry:
             for item in library.integration.distributions
         ]
         found = [item for name in dict.fromkeys(names) for item in self.by_name.get(name, ())]
-        return found or self._by_integration.get(claim.subject, [])
+        if found := found or self._by_integration.get(claim.subject, []):
+            return found if claim.specifier else list(map(_without_releases, found))
+        return []
+
+    def _series(self, name: str) -> Iterator[VendorTested]:
+        """Yield what is tested of a library's series: elasticsearch7, psycopg2-binary."""
+        series = re.compile(rf"{re.escape(name)}\d+(?:-binary)?")
+        for item in self._by_integration.get(name, ()):
+            if series.fullmatch(str(canonicalize_name(item.dependency))):
+                yield item
+
+
+def _without_releases(item: VendorTested) -> VendorTested:
+    return dataclasses.replace(item, minimum="", maximum="", versions=())
 
 
 def compare_with_tests(
@@ -136,12 +161,17 @@ def _row(
         for item in items
         if (versions := _inside(item, specifier)) or not item.minimum
     ]
+    automatic = {item.automatic for item in items}
     return PromisedRow(
         subject,
         specifier,
         documents,
         _ranges(inside),
         tuple(_untested(specifier, items)) if inside else ("all of it",),
+        () if inside else _ranges(items),
+        tuple(claim.id for claim in group),
+        tuple(map(_tested_line, items)),
+        automatic.pop() if len(automatic) == 1 else None,
     )
 
 
@@ -192,7 +222,7 @@ def _row_findings(
     theirs = tuple(_tested_line(item) for item in items[:1])
     promised = f"{row.specifier or 'any release'} is promised"
     if not row.tested:
-        of = ", ".join(map(str, _ranges(items)))
+        of = ", ".join(map(str, row.outside))
         tested = f"{of} is tested, which is outside" if items else "it is not in the registry"
         yield AuditFinding(
             FindingKind.PROMISE_UNTESTED,
