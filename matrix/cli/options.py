@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from matrix.cli.common import add_flag, add_index_options, add_partials_option, note
-from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
-from matrix.docker.labels import RunLabels
-from matrix.documents.document import read_documents
 from matrix.documents.facts import load_facts
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan, StaticEvidence
@@ -145,6 +142,9 @@ def targets_from_args(args: argparse.Namespace) -> Targets:
 
 
 def _engine_info() -> EngineInfo | None:
+    from matrix.docker.connect import find_engine  # noqa: PLC0415 - start-up time
+    from matrix.docker.labels import RunLabels  # noqa: PLC0415 - start-up time
+
     # No container is made, so the labels that say whose it is stay empty.
     engine = find_engine(RunLabels("", ""))
     if engine is None:
@@ -191,6 +191,8 @@ def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:
     """Return the claims of the documents, or the committed facts without documents."""
     if not args.documents:
         return tuple(load_facts())
+    from matrix.documents.document import read_documents  # noqa: PLC0415 - start-up time
+
     result = read_documents(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*result.problems, *result.notices)))
     return tuple(result.claims)

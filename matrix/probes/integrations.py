@@ -18,6 +18,7 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from matrix.errors import UsageError, did_you_mean
 from matrix.probes.distributions import (
@@ -115,7 +116,7 @@ class Integration:
         named = (NamedDistribution(SpecifierSet(), distribution),)
         return dataclasses.replace(self, slug=name, distributions=named, synonyms=())
 
-    def named_pythons(self, version: str) -> SpecifierSet | None:
+    def named_pythons(self, version: str | Version) -> SpecifierSet | None:
         """Return the CPythons declared for a version, None where none are declared."""
         for versions, pythons in self.pythons:
             if versions.contains(version, prereleases=True):
