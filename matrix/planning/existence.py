@@ -219,10 +219,12 @@ class LibraryReleases:
     def comparisons(self, release: Release, python: str) -> list[Release]:
         """Return the releases to compare one with: the newest of each major, and the minimum."""
         if python not in self._compared:
-            runnable = [item for item in self.releases if self.runs(item, python)]
-            majors = {item.version.major: item for item in runnable}
-            minimum = [item for item in self.releases[:1] if item in runnable]
-            chosen = {item.text: item for item in [*reversed(majors.values()), *minimum]}
+            newest: dict[int, Release] = {}
+            for item in reversed(self.releases):
+                if item.version.major not in newest and self.runs(item, python):
+                    newest[item.version.major] = item
+            minimum = [item for item in self.releases[:1] if self.runs(item, python)]
+            chosen = {item.text: item for item in [*newest.values(), *minimum]}
             self._compared[python] = tuple(chosen.values())
         return [item for item in self._compared[python] if item.text != release.text]
 
