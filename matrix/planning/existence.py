@@ -263,14 +263,14 @@ class LibraryReleases:
         Ascending: the one after it, the first of each minor series and the newest; of many, a
         sample.
         """
-        later = [
-            release
-            for release in later_than(self.releases, minimum.version)
-            if self.runs(release, python)
-        ]
-        series = {release.minor: release for release in reversed(later)}
-        chosen = dict.fromkeys([*later[:1], *reversed(series.values()), *later[-1:]])
-        ascending = sorted(chosen, key=lambda release: release.version)
+        later = later_than(self.releases, minimum.version)
+        series: dict[tuple[int, int], Release] = {}
+        for release in later:
+            # The first that runs of all is that of its series too.
+            if release.minor not in series and self.runs(release, python):
+                series[release.minor] = release
+        newest = next((item for item in reversed(later) if self.runs(item, python)), None)
+        ascending = list(dict.fromkeys([*series.values(), *([newest] if newest else [])]))
         if len(ascending) <= _MOST_FALLBACKS:
             return ascending
         last, steps = len(ascending) - 1, _MOST_FALLBACKS - 1

@@ -295,8 +295,7 @@ class _DeclarationParser:
     def check_names(self, functions: set[str]) -> None:
         """Add a problem for each name that is probably a misspelt one."""
         for name, (line, _) in self.literals.items():
-            hint = did_you_mean(name, _PARSERS)
-            if name not in _PARSERS and hint:
+            if name not in _PARSERS and (hint := did_you_mean(name, _PARSERS)):
                 self.add_problem(line, f"unknown name {name!r}{hint}")
         for name in functions - _FUNCTIONS:
             hint = did_you_mean(name, _FUNCTIONS - functions)

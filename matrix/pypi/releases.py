@@ -9,7 +9,7 @@ import functools
 import operator
 from collections.abc import Sequence
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import Version
 
 from matrix.interpreters.targets import wheel_fits
@@ -193,6 +193,21 @@ def later_than(releases: Sequence[Release], version: Version) -> Sequence[Releas
     return releases[bisect.bisect_right(releases, version, key=operator.attrgetter("version")) :]
 
 
+def _in_clause(releases: tuple[Release, ...], clause: Specifier) -> tuple[Release, ...]:
+    """Return those of ascending releases that are in one clause of a specifier."""
+
+    def contains(release: Release) -> bool:
+        return clause.contains(release.version, prereleases=True)
+
+    # A bound holds for all releases on one side of it, so it is looked for by bisection.
+    if clause.operator in (">=", ">"):
+        return releases[bisect.bisect_left(releases, True, key=contains) :]  # noqa: FBT003
+    if clause.operator in ("<", "<="):
+        beyond = bisect.bisect_left(releases, True, key=lambda item: not contains(item))  # noqa: FBT003
+        return releases[:beyond]
+    return tuple(release for release in releases if contains(release))
+
+
 class Releases:
     """Final releases of one project in `all`, ascending; `until` hides what was uploaded later.
 
@@ -241,12 +256,10 @@ class Releases:
             # Each specifier is evaluated once; there are many more combinations.
             promised = set(self.matching(*others))
             return tuple(release for release in self.matching(first) if release in promised)
-        parsed = _parse_specifiers(first)
-        if not parsed:
-            return self.all
-        return tuple(
-            release for release in self.all if parsed.contains(release.version, prereleases=True)
-        )
+        matching = self.all
+        for clause in _parse_specifiers(first) or ():
+            matching = _in_clause(matching, clause)
+        return matching
 
 
 def _newest_patch(python: str) -> str:
