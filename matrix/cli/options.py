@@ -8,16 +8,12 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from matrix.cli.common import add_flag, add_index_options, add_partials_option, note
-from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
-from matrix.docker.labels import RunLabels
-from matrix.documents.document import ReadDocument, read_documents
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
-from matrix.interpreters.discovery import find_interpreters
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.planning.locations import (
@@ -36,6 +32,9 @@ from matrix.pypi.client import CachedIndex, Index
 from matrix.pypi.releases import Releases, end_of_day
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
+
+if TYPE_CHECKING:
+    from matrix.documents.document import ReadDocument
 
 DEFAULT_PROFILE = "documented"
 
@@ -156,6 +155,9 @@ def targets_from_args(args: argparse.Namespace) -> Targets:
 
 
 def _engine_info() -> EngineInfo | None:
+    from matrix.docker.connect import find_engine  # noqa: PLC0415 - start-up time
+    from matrix.docker.labels import RunLabels  # noqa: PLC0415 - start-up time
+
     # No container is made, so the labels that say whose it is stay empty.
     engine = find_engine(RunLabels("", ""))
     if engine is None:
@@ -206,7 +208,7 @@ def plan_from_args(
 
 def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:
     """Return the claims of the documents, or the committed facts without documents."""
-    return _read_from_args(args).claims
+    return _read_from_args(args).claims if args.documents else tuple(load_facts())
 
 
 def _tested_from_args(args: argparse.Namespace, targets: Targets) -> tuple[Claim, ...]:
@@ -214,6 +216,8 @@ def _tested_from_args(args: argparse.Namespace, targets: Targets) -> tuple[Claim
 
     On this machine, on the CPythons that it has. Raises UsageError for a document without any.
     """
+    from matrix.interpreters.discovery import find_interpreters  # noqa: PLC0415 - start-up time
+
     hint = (
         "Pass the tracer's own registry alone, such as supported_versions.json; pages are verified"
         " without --tested."
@@ -230,8 +234,8 @@ def _tested_from_args(args: argparse.Namespace, targets: Targets) -> tuple[Claim
 
 
 def _read_from_args(args: argparse.Namespace) -> ReadDocument:
-    if not args.documents:
-        return ReadDocument(load_facts())
+    from matrix.documents.document import read_documents  # noqa: PLC0415 - start-up time
+
     result = read_documents(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*result.problems, *result.notices)))
     return result

@@ -29,12 +29,7 @@ from matrix.features.corrections.basis import (
 from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
 from matrix.features.corrections.page import PageText, read_pages
-from matrix.features.corrections.suggest import (
-    Suggestion,
-    changed_claims,
-    suggest,
-    suggest_tested,
-)
+from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest, suggest_tested
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
 from matrix.judging.sentences import evidence_text
 from matrix.planning.versions import TRACER

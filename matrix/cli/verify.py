@@ -19,7 +19,7 @@ from matrix.cli.options import (
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.output import add_answer_options, run_options, write_answers
+from matrix.cli.output import add_answer_options, close_run, run_options, write_answers
 from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
@@ -145,8 +145,9 @@ def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
         yield "a document"
     if selection_from_args(args):
         yield "a selector"
-    flags = ("as_of", "lenient", "tested", "refresh", "cluster", "rejudge")
-    for name in (*flags, "strict", "json", "picture"):
+    of_plans = ("as_of", "lenient", "tested", "refresh")
+    of_reports = ("all", "strict", "json", "picture")
+    for name in (*of_plans, "cluster", "rejudge", *of_reports):
         if getattr(args, name, None):
             yield f"--{name.replace('_', '-')}"
 
@@ -200,7 +201,8 @@ def run(args: argparse.Namespace) -> int:
     text = write_answers(args, console, record)
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
-    RecordStore.default().write(text, record.run.started)
+    path = RecordStore.default().write(text, record.run.started)
+    close_run(console, record, path)
     return exit_code(record, strict=args.strict)
 
 

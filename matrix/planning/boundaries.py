@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from matrix.pypi.releases import Release, Releases, specifier_allows
+from matrix.pypi.releases import Release, Releases, later_than, specifier_allows
 
 # A candidate is compared with the newest release of so many earlier minor series.
 _EARLIER_SERIES = 5
@@ -34,11 +34,11 @@ def minimum_boundary(
     if not releases:
         return None
     minimum = releases[0]
-    lower = [release for release in tracer.all if release.version < minimum.version]
+    lower = tracer.all[: tracer.all.index(minimum)] if tight else ()
     in_branch = tracer.matching(_branch(minimum, branches))
     return Boundary(
         minimum=minimum,
-        before=lower[-1] if tight and lower else None,
+        before=lower[-1] if lower else None,
         controls=_series_heads(in_branch, minimum),
     )
 
@@ -116,7 +116,7 @@ def _branch(release: Release, branches: Iterable[str]) -> str:
     return next(matching, f"=={release.version.major}.*")
 
 
-def _series_heads(releases: Iterable[Release], minimum: Release) -> tuple[Release, ...]:
+def _series_heads(releases: Sequence[Release], minimum: Release) -> tuple[Release, ...]:
     """Return the newest release of each minor series above `minimum`, newest first."""
-    newest = {release.minor: release for release in releases if release.version > minimum.version}
+    newest = {release.minor: release for release in later_than(releases, minimum.version)}
     return tuple(newest[minor] for minor in sorted(newest, reverse=True))

@@ -14,6 +14,7 @@ from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
 from matrix.planning.coverage import Coverage
 from matrix.planning.existence import (
+    LibraryObstacles,
     LibraryReleases,
     Unsatisfiable,
     lowest_usable,
@@ -51,6 +52,7 @@ class VersionChoice:
     _libraries: dict[tuple[object, ...], LibraryReleases | Unsatisfiable] = dataclasses.field(
         default_factory=dict
     )
+    _obstacles: dict[tuple[str, str], LibraryObstacles] = dataclasses.field(default_factory=dict)
 
     def releases(self, name: str) -> Releases:
         """Return the releases of a project; raise `IndexUnavailableError`.
@@ -95,8 +97,9 @@ class VersionChoice:
                 # One of many projects: the rest of the plan can do without.
                 self._libraries[key] = Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
             else:
+                obstacles = self._obstacles.setdefault(key[:2], LibraryObstacles(integration))
                 self._libraries[key] = LibraryReleases.in_range(
-                    integration, project, check.specifier, era
+                    obstacles, project, check.specifier, era
                 )
         return self._libraries[key]
 

@@ -24,7 +24,13 @@ from matrix.reporting.html_audit import AuditPart
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
 from matrix.reporting.rows import VerdictRow, short_evidence
-from matrix.reporting.summary import document_names
+from matrix.reporting.summary import (
+    document_names,
+    document_titles,
+    headline,
+    outcome_counts,
+    unasked_text,
+)
 from matrix.reporting.text import (
     MARKS,
     ReasonText,
@@ -147,16 +153,17 @@ def _frame(
     searches: Sequence[Strip],
 ) -> dict[str, Any]:
     names = document_names(record)
-    counts = {outcome.value: record.count(outcome) for outcome in Outcome}
-    tested = sum(bool(verdict.parts) for verdict in record.verdicts)
+    titles = document_titles(record)
+    counts = {outcome.value: count for outcome, count in outcome_counts(record).items()}
     lines = [_row(number, line, names, heat) for number, line in enumerate(heat.lines)]
     return {
         "record": record,
         "counts": counts,
         "marks": {outcome.value: mark for outcome, mark in MARKS.items()},
-        "tried": tested,
-        "claims": len(record.claims),
-        "documents": list(names),
+        "headline": headline(record),
+        "unasked": unasked_text(record),
+        "asked": sum(counts.values()),
+        "documents": [f"{name} ({titles[name]})" if name in titles else name for name in names],
         "pythons": heat.pythons,
         "targets": heat.targets,
         "groups": [

@@ -15,7 +15,7 @@ from pathlib import Path
 from matrix.cells.job import CellJob, Limits, load_per_cpu
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
-from matrix.docker.interface import ContainerEngine, ContainerError
+from matrix.docker.interface import ContainerError
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.manifest import Manifests
 from matrix.environments.store import EnvironmentStore, store_root
@@ -28,17 +28,11 @@ from matrix.model.probe import Probe
 from matrix.model.service import Service
 from matrix.runs.backend import FallbackEnvironments, FallbackRunner, RunBackend
 from matrix.runs.checked import CheckedRunner
-from matrix.runs.environments import (
-    CellWork,
-    ImageEnvironments,
-    LocalEnvironments,
-    service_interpreter,
-)
+from matrix.runs.environments import CellWork, ImageEnvironments, LocalEnvironments
 from matrix.runs.interface import CellRequest, Environments, RunContext, SystemClock
-from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
+from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner, run_services
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService
-from matrix.services.pool import Services
 from matrix.system.files import read_data
 from matrix.system.paths import cache_dir
 
@@ -200,14 +194,6 @@ def _served_environments(
         return environments
     local = dataclasses.replace(backend, engine=None)
     return FallbackEnvironments(environments, lambda: served(local), host_target())
-
-
-def run_services(
-    external: Mapping[str, ExternalService], *, offline: bool, engine: ContainerEngine | None = None
-) -> Services:
-    """Return the services of a run, as a context manager that ends them."""
-    install = functools.partial(service_interpreter, offline=offline)
-    return Services(external, build=install, engine=engine)
 
 
 def backend_environments(

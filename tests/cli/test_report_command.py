@@ -86,4 +86,4 @@ def test_a_page_without_captures_says_so(tmp_path: Path) -> None:
     path.write_text(json.dumps(record_json()), encoding="utf-8")
     page = tmp_path / "page.html"
     assert main(["report", str(path), "--html", str(page)]) == ExitCode.OK
-    assert "promises hold" in page.read_text(encoding="utf-8")
+    assert "asked hold" in page.read_text(encoding="utf-8")

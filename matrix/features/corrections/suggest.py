@@ -87,7 +87,10 @@ def reread(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         return read_document(
-            path, language=page.language, name=page.name, partials=None if page.partials is None else files
+            path,
+            language=page.language,
+            name=page.name,
+            partials=None if page.partials is None else files,
         )
 
 
@@ -166,10 +169,7 @@ def _suggestion(
 
 
 def _unintended(
-    page: PageText,
-    data: bytes,
-    changes: Sequence[DocumentChange],
-    pages: Mapping[str, PageText],
+    page: PageText, data: bytes, changes: Sequence[DocumentChange], pages: Mapping[str, PageText]
 ) -> str:
     """Return a description of the unintended differences of the changed page, "" if none."""
     try:

@@ -240,6 +240,8 @@ def _caveat(pairs: Sequence[tuple[Claim, PromisedRow]], new: Sequence[str]) -> s
     """Return what a row cannot say: the CPythons of each tested range, and the open end."""
     ranges = dict.fromkeys(tested for _, row in pairs for tested in row.tested or row.outside)
     sentences = [f"Tested: {plain('; '.join(map(str, ranges)))}."]
-    if not any(operator.startswith(("<", "=", "~")) for one in new for operator, _ in _clauses(one)):
+    if not any(
+        operator.startswith(("<", "=", "~")) for one in new for operator, _ in _clauses(one)
+    ):
         sentences.append("The range has no end, as before: what comes after these is not tested.")
     return " ".join(sentences)

@@ -34,15 +34,8 @@ from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.interface import CellRequest, Report, capture_not_run
 from matrix.runs.result_store import CaptureStore
 from matrix.runs.run import stopping
-from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
-from matrix.runs.setup import (
-    JobFactory,
-    RunOptions,
-    backend_environments,
-    cell_limits,
-    job_seconds,
-    run_services,
-)
+from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner, run_services
+from matrix.runs.setup import JobFactory, RunOptions, backend_environments, cell_limits, job_seconds
 from matrix.runs.workers import Workers
 from matrix.services.pool import Services
 from matrix.system.paths import cache_dir, fixtures_dir, project_root, results_dir

@@ -130,7 +130,7 @@ def test_the_command_writes_the_diff_of_the_page_and_of_its_partial(
     monkeypatch.chdir(tmp_path)
     Path("parts").mkdir()
     Path("parts/libraries.md").write_text("| Library | Versions |\n|---|---|\n| rq | 1.0+ |\n")
-    page = "## Libraries\n\n- redis 2.6+\n\n{{< partial name=\"libraries.md\" >}}\n"
+    page = '## Libraries\n\n- redis 2.6+\n\n{{< partial name="libraries.md" >}}\n'
     Path("page.md").write_text(page, encoding="utf-8")
     Path("registry.json").write_text(TESTS, encoding="utf-8")
     arguments = ["suggest", "page.md", "registry.json", "--partials", "parts", "--to", "tested"]
