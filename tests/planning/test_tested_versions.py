@@ -103,9 +103,9 @@ def test_each_is_one_cell_with_no_release_beside_it() -> None:
     ]
     assert {part.pick for part in plan.parts} == {"tested"}
     assert all(part.before is None and part.above is None for part in plan.parts)
-    # Controls of a refutation: other releases of the tracer, newest first.
+    # Controls of a refutation: the series before, and the newest of each earlier major.
     controls = [cell.ddtrace for cell in plan.parts[0].controls]
-    assert controls == ["2.21.12", "2.6.0", "2.5.6", "2.0.0"]
+    assert controls == ["2.21.12", "2.6.0", "1.20.19", "0.61.5"]
     assert plan.omissions == ()
 
 
