@@ -110,6 +110,18 @@ def candidate_boundary(
     return Boundary(candidate, None, controls)
 
 
+def vendor_boundary(tracer: Releases, candidate: Release) -> Boundary:
+    """Return the boundary of a library's release that the vendor tests with the candidate.
+
+    Its controls are the candidate itself, the newest release of the minor series before, and that
+    of each earlier major: what is lost may have been lost long ago.
+    """
+    majors = {
+        release.version.major: release for release in tracer.all if release.minor < candidate.minor
+    }
+    return Boundary(candidate, None, (candidate, *reversed(majors.values())))
+
+
 def _branch(release: Release, branches: Iterable[str]) -> str:
     """Return the branch that a release is of; its major series where no branch has it."""
     matching = (branch for branch in branches if specifier_allows(branch, release.final_text))

@@ -135,6 +135,24 @@ def newest_usable(
     )
 
 
+def tested_release(project: Releases, specifier: str, python: str) -> Release | Unsatisfiable:
+    """Return the release in the specifier that the vendor's own tests cover on a CPython.
+
+    It may be younger than the tracer, and what our data say of its CPythons does not count: only
+    its own Requires-Python does.
+    """
+    releases = project.matching(specifier)
+    if not releases:
+        return _no_release(project, specifier)
+    release = releases[-1]
+    if release.accepts_python(python):
+        return release
+    requires = release.release.requires_python or "(see files)"
+    return Unsatisfiable(
+        Reason.FRAMEWORK_PYTHON, f"{project.name} {release.text} requires Python {requires}"
+    )
+
+
 def _no_release(project: Releases, specifier: str) -> Unsatisfiable:
     condition = f" is {specifier}" if specifier else ""
     return Unsatisfiable(

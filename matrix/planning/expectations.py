@@ -18,6 +18,7 @@ from matrix.planning.boundaries import (
     branch_ranges,
     candidate_boundary,
     minimum_and_heads,
+    vendor_boundary,
 )
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
@@ -207,6 +208,8 @@ def _boundaries(
         return None
     if claim.status is Status.NOT_SUPPORTED:
         return (Boundary(candidate),)
+    if claim.get(TESTED):
+        return (vendor_boundary(tracer, candidate),)
     about = claim if claim.kind is ClaimKind.RUNTIME else minimum
     specifier = about.specifier if about else ""
     return (candidate_boundary(tracer, candidate, page.branches, specifier),)

@@ -20,6 +20,7 @@ from matrix.planning.existence import (
     lowest_usable,
     newest_usable,
     standard_library_release,
+    tested_release,
     tracer_obstacle,
 )
 from matrix.planning.expectations import Check, runtimes_of
@@ -30,7 +31,6 @@ from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
 TRACER = "ddtrace"
-_NO_END = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 
 
 @dataclasses.dataclass
@@ -74,6 +74,8 @@ class VersionChoice:
 
     def release(self, check: Check, python: str) -> Release | Unsatisfiable:
         """Return the release of the framework or library for a check on a CPython."""
+        if check.pick == TESTED:
+            return self._tested_release(check, python)
         if check.rule.library:
             return self._library_release(check, python)
         choose = lowest_usable if check.pick == "lowest" else newest_usable
@@ -139,6 +141,16 @@ class VersionChoice:
             return library
         return library.lowest(python) if check.pick == "lowest" else library.newest(python)
 
+    def _tested_release(self, check: Check, python: str) -> Release | Unsatisfiable:
+        try:
+            if check.rule.library:
+                project = self._library_project(self.integration(check))
+            else:
+                project = self.releases(check.framework)
+        except IndexUnavailableError as error:
+            return Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
+        return tested_release(project, check.specifier, python)
+
     def _library_project(self, integration: Integration) -> Releases:
         """Return the releases of all distributions of a library; raise `IndexUnavailableError`."""
         names = [item.name for item in integration.distributions]
@@ -162,7 +174,4 @@ class VersionChoice:
         return self._joined[key]
 
     def _era(self, check: Check) -> dt.datetime:
-        if self.until:
-            return self.until
-        # What is tested with a tracer can be younger than it: the registry may be that of a branch.
-        return _NO_END if check.pick == TESTED else check.boundary.minimum.uploaded
+        return self.until or check.boundary.minimum.uploaded

@@ -11,6 +11,7 @@ from helpers.planning_fixture import LINUX, claim, planned, project, world
 
 from matrix.errors import UsageError
 from matrix.model.claim import Claim, ClaimKind
+from matrix.model.reason import Reason
 from matrix.model.vendor_tests import VendorTested
 from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
@@ -103,19 +104,31 @@ def test_each_is_one_cell_with_no_release_beside_it() -> None:
     ]
     assert {part.pick for part in plan.parts} == {"tested"}
     assert all(part.before is None and part.above is None for part in plan.parts)
-    # Controls of a refutation: other releases of the tracer, newest first.
+    # Controls of a refutation: the series before, and the newest of each earlier major.
     controls = [cell.ddtrace for cell in plan.parts[0].controls]
-    assert controls == ["2.21.12", "2.6.0", "2.5.6", "2.0.0"]
+    assert controls == ["2.21.12", "2.6.0", "1.20.19", "0.61.5"]
     assert plan.omissions == ()
 
 
 def test_a_framework_with_a_sample_app() -> None:
-    plan = planned(list(chosen("django", {"3.9": ["3.2.18", "4.2"]})), candidate="2.21.12")
+    versions = {"3.9": ["3.2.18", "4.2"], "3.12": ["4.2"]}
+    plan = planned(list(chosen("django", versions)), candidate="2.21.12")
+    # Also on a CPython that Django's own documentation does not name for 4.2.
     assert {item.cell.id for item in plan.cells} == {
         "cp39-linux_x86_64-django3.2.18-ddtrace2.21.12",
         "cp39-linux_x86_64-django4.2-ddtrace2.21.12",
+        "cp312-linux_x86_64-django4.2-ddtrace2.21.12",
     }
     assert plan.omissions == ()
+
+
+def test_what_cannot_be_installed_is_left_out() -> None:
+    versions = {"3.9": ["5.0", "6.0"]}
+    plan = planned(list(chosen("django", versions)), candidate="2.21.12")
+    assert [(item.reason, item.detail) for item in plan.omissions] == [
+        (Reason.FRAMEWORK_PYTHON, "django 5.0 requires Python >=3.10"),
+        (Reason.NO_RELEASE, "no release of django is ==6.0"),
+    ]
 
 
 def test_a_registry_that_names_no_cpython() -> None:
