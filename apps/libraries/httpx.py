@@ -16,6 +16,7 @@ SPAN = {
 }
 ERROR_SPAN = {"name": "http.request", "component": "httpx"}
 SERVICE = ""
+PYTHON = ">=3.6"
 
 
 def prepare(context):

@@ -16,6 +16,7 @@ SPAN = {
 ERROR_SPAN = {"name": "valkey.command", "component": "valkey", "resource": "INCR*"}
 # Valkey speaks the protocol of Redis.
 SERVICE = "redis"
+PYTHON = ">=3.8"
 
 
 def prepare(context):
