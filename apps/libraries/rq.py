@@ -23,7 +23,7 @@ SPAN = [
 ERROR_SPAN = {"name": "rq.job.perform", "component": "rq", "resource": "libraries.rq.order"}
 SERVICE = "redis"
 # It imports distutils.
-PYTHON = [["<1.12", "<3.12"]]
+PYTHON = [["<1.11", "<3.12"]]
 
 
 def order(title):
