@@ -82,7 +82,8 @@ class Integration:
     `explicit` is whether the module has a `patch` function that enables tracing in code, `fails`
     whether it has a call that fails, `waits` whether it has one that takes a while. `packages` are
     Debian packages that are required to build from source. `synonyms` are other names of rows, each
-    with the distribution that it means. `query` is set for a data store.
+    with the distribution that it means. `query` is set for a data store. `setting` has the switch
+    that the tracer documents for the library, "" for none.
     """
 
     slug: str
@@ -101,6 +102,7 @@ class Integration:
     packages: tuple[str, ...]
     synonyms: tuple[tuple[str, str], ...] = ()
     query: DeclaredQuery | None = None
+    setting: str = ""
 
     def distribution(self, version: str) -> str:
         """Return the distribution that a version is a release of, "" for the standard library."""
@@ -261,6 +263,7 @@ class _DeclarationParser:
             packages=values["PACKAGES"] or (),
             synonyms=values["SYNONYMS"] or (),
             query=values["STATEMENT"],
+            setting=values["SETTING"] or "",
         )
 
     def add_problem(self, line: int, problem: str) -> None:
@@ -397,6 +400,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "SPAN": _parse_spans,
     "ERROR_SPAN": _parse_span,
     "STATEMENT": _parse_query,
+    "SETTING": _parse_text,
     "LOG": _parse_text,
     "PYTHON": _parse_pythons,
     "ALSO": _parse_also,

@@ -65,9 +65,11 @@ def build_probe(integration: Integration) -> Probe:
     if integration.fails:
         calls.append(dataclasses.replace(_FAIL, decisive=False))
     channels = []
-    for name, setting in _SETTINGS.items():
+    for name, default in _SETTINGS.items():
         if name == EXPLICIT and not integration.explicit:
             continue
+        prefix = "" if name == AUTOMATIC else f"{default}-"
+        setting = prefix + integration.setting if integration.setting else default
         channels.append(Channel(name, setting, tuple(calls), _CONTROL))
         if integration.error is not None:
             evidence = AllOf(StatusIs(500), SpanBelow(**vars(integration.error), error=True))

@@ -30,6 +30,7 @@ from matrix.probes.integrations import (
     parse,
 )
 from matrix.probes.registry import build_probe
+from matrix.probes.settings import load_settings
 from matrix.system.paths import apps_dir
 
 MODULES = sorted((apps_dir() / "libraries").glob("*.py"))
@@ -219,6 +220,21 @@ def test_a_probe_has_a_channel_for_each_way_to_be_traced() -> None:
         ("automatic", 200),
         ("automatic-error", 500),
     ]
+
+
+def test_a_library_that_needs_a_switch_of_the_tracer_has_its_settings() -> None:
+    switched = parse("paper", PAPER_MODULE + "SETTING = 'data-streams'\n" + PATCH_FUNCTION)
+    assert [channel.setting for channel in build_probe(switched).channels] == [
+        "data-streams",
+        "explicit-data-streams",
+    ]
+
+
+def test_each_setting_of_a_library_exists() -> None:
+    settings = load_settings()
+    for integration in load_integrations().values():
+        for channel in build_probe(integration).channels:
+            assert settings.get(channel.setting).traced
 
 
 def test_of_several_spans_all_are_due() -> None:

@@ -32,7 +32,7 @@ from matrix.system.paths import apps_dir, cache_dir
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Unix sockets and /proc")
 
-HTTP = ("algolia", "consul", "elasticsearch", "opensearch")
+HTTP = ("algolia", "consul", "elasticsearch", "models", "opensearch")
 BOOKS = "/books/_search"
 EMMA = {"query": {"match": {"title": "Emma"}}}
 

@@ -66,7 +66,7 @@ class StubRequest:
 
 @dataclasses.dataclass(frozen=True)
 class StubResponse:
-    """A response with `body` as JSON, or empty for None."""
+    """A response with `body` as JSON, empty for None, or as it is for bytes."""
 
     body: object
     status: int = 200
@@ -151,7 +151,10 @@ class _StubHandler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _handle_request  # noqa: N815
 
     def _send(self, response: StubResponse) -> None:
-        content = b"" if response.body is None else json.dumps(response.body).encode()
+        body = response.body
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if body is None:
+            content = b""
         self.send_response(response.status)
         headers = {"Content-Type": "application/json; charset=UTF-8", **dict(response.headers)}
         for name, value in headers.items():
