@@ -90,11 +90,11 @@ class LibraryObstacles:
     """Why releases of a library do not run on CPythons; each is found out once."""
 
     integration: Integration
-    _found: dict[tuple[str, str], Unsatisfiable | None] = dataclasses.field(default_factory=dict)
+    _found: dict[tuple[Release, str], Unsatisfiable | None] = dataclasses.field(default_factory=dict)
 
     def of(self, release: Release, python: str) -> Unsatisfiable | None:
         """Return why a release does not run on the CPython, None where it does."""
-        key = (release.text, python)
+        key = (release, python)
         if key not in self._found:
             self._found[key] = library_obstacle(self.integration, release, python)
         return self._found[key]
@@ -239,8 +239,8 @@ class LibraryReleases:
         if python not in self._compared:
             newest: dict[int, Release] = {}
             for item in reversed(self.releases):
-                if item.version.major not in newest and self.runs(item, python):
-                    newest[item.version.major] = item
+                if item.major not in newest and self.runs(item, python):
+                    newest[item.major] = item
             minimum = [item for item in self.releases[:1] if self.runs(item, python)]
             chosen = {item.text: item for item in [*newest.values(), *minimum]}
             self._compared[python] = tuple(chosen.values())
@@ -254,12 +254,12 @@ class LibraryReleases:
         That is one of `pythons`: the newest that existed when the release came out. A release was
         not made for later ones, and says so only where it has an upper bound.
         """
-        done_majors = {release.version.major for release in done}
-        for major in dict.fromkeys(release.version.major for release in self.releases):
+        done_majors = {release.major for release in done}
+        for major in dict.fromkeys(release.major for release in self.releases):
             if major in done_majors:
                 continue
             for release in reversed(self.releases):
-                if release.version.major == major:
+                if release.major == major:
                     runnable = [python for python in pythons if self.runs(release, python)]
                     if runnable:
                         yield _contemporary_python(release, runnable), release

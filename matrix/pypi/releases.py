@@ -93,7 +93,7 @@ class Release:
     _pythons: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, repr=False)
     _accepted: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
 
-    @property
+    @functools.cached_property
     def text(self) -> str:
         """Return the index's spelling of the version."""
         return self.release.version
@@ -105,6 +105,11 @@ class Release:
         For a pre-release that is the final release that it precedes, as documents only name those.
         """
         return self.version.base_version if self.version.is_prerelease else self.text
+
+    @functools.cached_property
+    def major(self) -> int:
+        """Return the major series."""
+        return self.version.major
 
     @functools.cached_property
     def minor(self) -> tuple[int, int]:

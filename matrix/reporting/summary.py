@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.judging.sentences import remark_text
 from matrix.model.capture import NETWORK, PARTS
+from matrix.model.claim import Claim
 from matrix.model.fact import Fact, FactKind
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -137,7 +138,9 @@ def document_titles(record: Record) -> dict[str, str]:
 
     A record has no title of a page: `日本語, “リリース”`.
     """
-    first = {claim.document: claim for claim in reversed(record.claims)}
+    first: dict[str, Claim] = {}
+    for claim in record.claims:
+        first.setdefault(claim.document, claim)
     return {
         name: f"{_language(claim.language)}, “{claim.heading}”"
         if claim.heading
