@@ -18,7 +18,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import requests
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -191,6 +190,8 @@ class Fetcher:
 
 def download(url: str, path: Path, seconds: float) -> None:
     """Download over HTTP; raise BuildError where it fails, is too slow, or too large."""
+    import requests  # noqa: PLC0415 - start-up time: most runs fetch nothing
+
     name = path.name
     deadline = time.monotonic() + seconds
     try:

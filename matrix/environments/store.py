@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-import stamina
-
 from matrix.environments.cache_folders import CacheFolders, Metadata, content_key, free_bytes_at
 from matrix.environments.errors import BuildError, from_os_error
 from matrix.environments.installers import Installer, PipInstaller, UvInstaller
@@ -73,6 +71,7 @@ class FailedAttempts:
 
     def _retry(self, make: Callable[[], _T]) -> _T:
         """Retry while the index is unavailable, unless it was for the last call as well."""
+        import stamina  # noqa: PLC0415 - start-up time: most runs build nothing
 
         def is_unavailable(error: Exception) -> bool:
             return isinstance(error, BuildError) and error.reason is Reason.INDEX_UNAVAILABLE

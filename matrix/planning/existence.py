@@ -90,7 +90,9 @@ class LibraryObstacles:
     """Why releases of a library do not run on CPythons; each is found out once."""
 
     integration: Integration
-    _found: dict[tuple[Release, str], Unsatisfiable | None] = dataclasses.field(default_factory=dict)
+    _found: dict[tuple[Release, str], Unsatisfiable | None] = dataclasses.field(
+        default_factory=dict
+    )
 
     def of(self, release: Release, python: str) -> Unsatisfiable | None:
         """Return why a release does not run on the CPython, None where it does."""

@@ -47,7 +47,7 @@ from matrix.reporting.text import (
     shorten,
 )
 from matrix.runs.record import Record
-from matrix.system.visible import powerless_markup, shown
+from matrix.system.visible import powerless_markup, shown, visible
 
 _LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
@@ -217,7 +217,6 @@ def print_closing(console: Console, record: Record, places: Mapping[str, str]) -
     Refuted promises come first, then what is open and why, then the reasons why others were not
     asked.
     """
-    record = shown(record)
     names, gaps = document_names(record), reason_summaries(record)
     rows: dict[tuple[Outcome, Reason | None], list[str]] = defaultdict(list)
     for row in verdict_rows(record):
@@ -252,7 +251,7 @@ def _print_lines(console: Console, mark: str, lines: Sequence[str], most: int) -
     shown_lines = lines if len(lines) <= most else lines[: most - 1]
     more = [f"and {len(lines) - len(shown_lines)} more"] if shown_lines is not lines else []
     for text in (*shown_lines, *more):
-        line = shorten(f"{mark} {text}", max(console.width - 2, _NARROWEST))
+        line = shorten(visible(f"{mark} {text}"), max(console.width - 2, _NARROWEST))
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
