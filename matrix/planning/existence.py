@@ -87,7 +87,7 @@ def library_obstacle(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LibraryObstacles:
-    """Why releases of a library do not run on CPythons; each is found out once."""
+    """Obstacles of the releases of a library on CPythons; each is found out once."""
 
     integration: Integration
     _found: dict[tuple[Release, str], Unsatisfiable | None] = dataclasses.field(

@@ -174,7 +174,7 @@ def verdict_strips(record: Record, heat: HeatMap) -> list[Strip]:
     strips = (
         _strip(record, line, name)
         for line in heat.lines
-        for name in dict.fromkeys(map(_asked, filter(_is_off, line.verdict.parts)))
+        for name in dict.fromkeys(map(_experiment, filter(_is_off, line.verdict.parts)))
     )
     return [strip for strip in strips if len(strip.tried) > 1][:_MAX_STRIPS]
 
@@ -184,14 +184,14 @@ def _is_off(part: PartVerdict) -> bool:
     return part.outcome is Outcome.REFUTED or part.tightness in off
 
 
-def _asked(part: PartVerdict) -> tuple[str, str, str]:
+def _experiment(part: PartVerdict) -> tuple[str, str, str]:
     return part.probe, part.channel, part.cells[0].target
 
 
-def _strip(record: Record, line: HeatRow, asked: tuple[str, str, str]) -> Strip:
+def _strip(record: Record, line: HeatRow, experiment: tuple[str, str, str]) -> Strip:
     """Return the findings of one channel of a probe in the cells of a row on one target."""
-    name, target = asked[:2], asked[2]
-    parts = [part for part in line.verdict.parts if _asked(part) == asked]
+    name, target = experiment[:2], experiment[2]
+    parts = [part for part in line.verdict.parts if _experiment(part) == experiment]
     cells = {cell for part in parts for cell in part.cells if cell.target == target}
     # A row of a library shows releases of the library where those differ, else of the tracer.
     libraries = {cell.framework_version for cell in cells}

@@ -166,10 +166,10 @@ def outcome_counts(record: Record) -> dict[Outcome, int]:
 def headline(record: Record) -> str:
     """Return how many of the promises that were asked hold: `9 of 12 promises asked hold`."""
     counts = outcome_counts(record)
-    asked, hold = sum(counts.values()), counts[Outcome.CONFIRMED]
-    if not asked:
+    total, hold = sum(counts.values()), counts[Outcome.CONFIRMED]
+    if not total:
         return f"none of {count_text(len(record.claims), 'promise')} was asked"
-    return f"{hold} of {count_text(asked, 'promise')} asked {'holds' if hold == 1 else 'hold'}"
+    return f"{hold} of {count_text(total, 'promise')} asked {'holds' if hold == 1 else 'hold'}"
 
 
 def unasked_text(record: Record) -> str:

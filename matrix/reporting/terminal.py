@@ -221,11 +221,11 @@ def print_closing(console: Console, record: Record, places: Mapping[str, str]) -
     rows: dict[tuple[Outcome, Reason | None], list[str]] = defaultdict(list)
     for row in verdict_rows(record):
         where = place_text(row.claims, names)
-        told = f"{promise_text(*row.claims)} [{where}]"
-        rows[row.verdict.outcome, row.verdict.reason].append(told)
+        line = f"{promise_text(*row.claims)} [{where}]"
+        rows[row.verdict.outcome, row.verdict.reason].append(line)
     console.print()
     console.print(counts_line(record), style="bold", highlight=False, soft_wrap=True)
-    refuted = [told for (outcome, _), of in rows.items() for told in of if outcome is _REFUTED]
+    refuted = [line for (outcome, _), of in rows.items() for line in of if outcome is _REFUTED]
     _print_lines(console, MARKS[_REFUTED], refuted, _CLOSING_REFUTED)
     open_ = [
         f"{gap.asked} open, {_titled(gap.reason)}: "
