@@ -291,7 +291,8 @@ class LocalSlot:
 
     def __init__(self, sandbox: LocalSandbox, scratch: Path) -> None:
         self.sandbox = sandbox
-        self.scratch = scratch
+        self.scratch: PurePath = scratch
+        self._folder = scratch
 
     def forward_port(self, port: int, requested: int = 0) -> int:  # noqa: ARG002 - no choice
         """Return the same port: the cell runs on this machine."""
@@ -304,7 +305,7 @@ class LocalSlot:
         sandbox = self.sandbox
         return AppProcess(
             lambda streams, mark: sandbox.start(
-                command, {**environment, **mark}, sandbox.apps, streams, scratch=self.scratch
+                command, {**environment, **mark}, sandbox.apps, streams, scratch=self._folder
             ),
             stop=stop,
         )

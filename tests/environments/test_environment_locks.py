@@ -123,7 +123,7 @@ def test_the_sentinel_is_a_module_name() -> None:
 def test_a_distribution_without_a_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "evil.egg-info").mkdir()
     (tmp_path / "evil.egg-info" / "PKG-INFO").write_text("Version: 1\n", "ascii")
-    with pytest.raises(BuildError, match="evil.egg-info names no distribution") as caught:
+    with pytest.raises(BuildError, match=r"evil\.egg-info names no distribution") as caught:
         read_installed(tmp_path)
     assert caught.value.reason is Reason.WRONG_INSTALL
 
