@@ -31,7 +31,7 @@ from matrix.system.files import remove_tree
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.sandbox import View, python_paths
-from matrix.system.sandboxed import NAMESPACES, SandboxedTree, mechanism
+from matrix.system.sandboxed import SandboxedTree, mechanism
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -203,7 +203,7 @@ class LocalSandbox:
         self.not_isolated = (*network, *self.mechanism.missing)
         self._job = job
         # Otherwise a cell could fill the disk, and leave what cannot be removed.
-        self._in_memory = self.mechanism.name == NAMESPACES and not job.keep
+        self._in_memory = self.mechanism.own_files and not job.keep
         self._scratch: Path | None = None
 
     @property
