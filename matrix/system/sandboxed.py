@@ -72,7 +72,7 @@ class Mechanism:
 
     @property
     def own_files(self) -> bool:
-        """Whether processes have a file system of their own."""
+        """Tell whether processes have a file system of their own."""
         return bool(self.name) and self.name == NAMESPACES
 
 
