@@ -31,7 +31,7 @@ from matrix.system.files import remove_tree
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.sandbox import View, python_paths
-from matrix.system.sandboxed import NAMESPACES, SandboxedTree, mechanism
+from matrix.system.sandboxed import SandboxedTree, mechanism
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -203,7 +203,7 @@ class LocalSandbox:
         self.not_isolated = (*network, *self.mechanism.missing)
         self._job = job
         # Otherwise a cell could fill the disk, and leave what cannot be removed.
-        self._in_memory = self.mechanism.name == NAMESPACES and not job.keep
+        self._in_memory = self.mechanism.own_files and not job.keep
         self._scratch: Path | None = None
 
     @property
@@ -291,7 +291,8 @@ class LocalSlot:
 
     def __init__(self, sandbox: LocalSandbox, scratch: Path) -> None:
         self.sandbox = sandbox
-        self.scratch = scratch
+        self.scratch: PurePath = scratch
+        self._folder = scratch
 
     def forward_port(self, port: int, requested: int = 0) -> int:  # noqa: ARG002 - no choice
         """Return the same port: the cell runs on this machine."""
@@ -304,7 +305,7 @@ class LocalSlot:
         sandbox = self.sandbox
         return AppProcess(
             lambda streams, mark: sandbox.start(
-                command, {**environment, **mark}, sandbox.apps, streams, scratch=self.scratch
+                command, {**environment, **mark}, sandbox.apps, streams, scratch=self._folder
             ),
             stop=stop,
         )

@@ -31,14 +31,16 @@ _POLL_SECONDS = 0.05
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def read_regular(path: Path, max_bytes: int) -> bytes:
+def read_regular(path: Path, max_bytes: int, *, follow_link: bool = True) -> bytes:
     """Return the content of a regular file; raise OSError for any other, and for a larger one.
 
-    Never waits, as reading a FIFO or a terminal does: where those are refused, none is opened.
+    Never waits, as reading a FIFO or a terminal does: where those are refused, none is opened. A
+    link is one only with `follow_link`.
     """
-    _check_regular(path.stat())
-    # Between the two calls the file may be replaced by a FIFO.
+    _check_regular(path.stat() if follow_link else path.lstat())
+    # Between the two calls the file may be replaced by a FIFO, or by a link.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags |= 0 if follow_link else getattr(os, "O_NOFOLLOW", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         _check_regular(os.fstat(file.fileno()))
         content = file.read(max_bytes + 1)

@@ -70,6 +70,11 @@ class Mechanism:
     user: int = 0
     missing: tuple[str, ...] = ()
 
+    @property
+    def own_files(self) -> bool:
+        """Tell whether processes have a file system of their own."""
+        return bool(self.name) and self.name == NAMESPACES
+
 
 NONE = Mechanism("", "no sandbox", missing=PARTS[1:])
 
