@@ -266,11 +266,14 @@ def inspect_wheels(  # noqa: PLR0913 - each has a default that is right
     """Return the contents of these wheels, in their order; start no wheel after `seconds`.
 
     Cached wheels are not fetched, and `offline` fetches none. `report` is called with the name of
-    each wheel that is done, from the caller's thread.
+    each wheel that is done, from the caller's thread, the cached ones first.
     """
     distinct = {file.filename: file for file in files}
     contents = {name: cache.find(file.sha256) for name, file in distinct.items()}
     missing = [file for name, file in distinct.items() if contents[name] is None]
+    for name, found in contents.items():
+        if found is not None:
+            report(name)
     refused: list[BadArtifactError] = []
     skipped: list[str] = [file.filename for file in missing] if offline else []
     fetched = 0

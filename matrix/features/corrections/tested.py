@@ -48,12 +48,13 @@ def tested_corrections(page: PageText, rows: Iterable[PromisedRow]) -> Iterator[
             lines[claim.line].append(claim)
     for claims in lines.values():
         pairs = [(claim, by_claim[claim.id]) for claim in claims]
-        said, row = claims[0].get("automatic"), pairs[0][1]
+        after = claims
         if any(row.untested for _, row in pairs):
-            correction, claims = _tested_range(page, pairs)
+            correction, after = _tested_range(page, pairs)
             yield correction
+        said, row = claims[0].get("automatic"), pairs[0][1]
         if said and row.automatic is not None and (said == "yes") != row.automatic:
-            yield from _automatic(page, claims, row)
+            yield from _automatic(page, after, row)
 
 
 def _tested_range(
