@@ -112,10 +112,7 @@ def run(args: argparse.Namespace) -> int:
         _check_folder(args.out, args.documents)
     reading, pages = read_pages(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*reading.problems, *reading.notices)))
-    if args.to == "tested":
-        summary = _tested_summary(reading, pages)
-    else:
-        summary = _summary(args, pages)
+    summary = _tested_summary(reading, pages) if args.to == "tested" else _summary(args, pages)
     cwd = Path.cwd()
     root = diff_root([page.path for page in pages.values()], cwd)
     diffs = {

@@ -54,7 +54,7 @@ _SHORT = 240
 _FOLDER = "page"
 
 
-def render_page(
+def render_page(  # noqa: PLR0913 - the record, what is beside it, and a limit
     record: Record,
     digests: Digests,
     changed: RunDiff | None = None,

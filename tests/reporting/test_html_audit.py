@@ -11,7 +11,7 @@ from helpers.record_fixture import mixed_record, record_store
 
 from matrix.__main__ import main
 from matrix.errors import UnreadableInputError
-from matrix.reporting.html import render_page
+from matrix.reporting.html import MAX_PAGE_BYTES, render_page
 from matrix.reporting.html_audit import AuditPart, audit_parts, read_audit
 
 EVIL = "<script>alert(1)</script> \u202e"
@@ -40,8 +40,8 @@ def audited(says: str = "2.6 to before 3.5.3 by nobody", count: int = 1) -> dict
     }
 
 
-def page(data: dict[str, Any], **limits: int) -> str:
-    return render_page(mixed_record(), lambda _cell: None, audit=audit_parts(data), **limits)
+def page(data: dict[str, Any], most: int = MAX_PAGE_BYTES) -> str:
+    return render_page(mixed_record(), lambda _cell: None, audit=audit_parts(data), most=most)
 
 
 def test_ranges_findings_and_places_are_on_the_page() -> None:

@@ -221,6 +221,7 @@ def _row_findings(
     places = first_of_each_line(map(claim_line, group))
     theirs = tuple(_tested_line(item) for item in items[:1])
     promised = f"{row.specifier or 'any release'} is promised"
+    pages = ", ".join(row.documents)
     if not row.tested:
         of = ", ".join(map(str, row.outside))
         tested = f"{of} is tested, which is outside" if items else "it is not in the registry"
@@ -230,7 +231,7 @@ def _row_findings(
             f"{promised}; {tested}",
             (*places, *theirs),
             stale=places if items else (),
-            reason="likely out of date: the page, as other releases are tested" if items else "",
+            reason=f"likely out of date: {pages}, as other releases are tested" if items else "",
         )
     elif row.untested:
         tested = "; ".join(map(str, row.tested))
@@ -240,7 +241,7 @@ def _row_findings(
             f"{promised}; {tested} is tested; {' and '.join(row.untested)} by nobody",
             (*places, *theirs),
             stale=places,
-            reason="likely out of date: the page, as the tests cover another range",
+            reason=f"likely out of date: {pages}, as the tests cover another range",
         )
     differing = [
         (claim, item)
@@ -252,18 +253,22 @@ def _row_findings(
         and (claim.get("automatic") == "yes") != item.automatic
     ]
     if differing:
-        pages = first_of_each_line(
+        cited = first_of_each_line(
             claim_line(claim, f"automatic {claim.get('automatic')}") for claim, _ in differing
         )
-        item = differing[0][1]
+        theirs_differ = {item.claim: item for _, item in differing}
+        item = next(iter(theirs_differ.values()))
         says = f"automatic {'yes' if item.automatic else 'no'}"
+        pythons = {item.python for item in theirs_differ.values() if item.python}
+        on = f" on CPython {_python_text(sorted(pythons, key=python_key))}" if pythons else ""
         yield AuditFinding(
             FindingKind.AUTOMATIC_DIFFERS,
             name,
-            f"the page says {pages[0].says}, the registry {says}",
-            (*pages, DocumentLine(item.document, item.line, says, item.claim)),
-            stale=pages,
-            reason="likely out of date: the page, as the tracer's tests use the registry",
+            f"the page says {cited[0].says}, the registry {says}{on}",
+            (*cited, DocumentLine(item.document, item.line, says, item.claim)),
+            stale=cited,
+            reason=f"likely out of date: {', '.join(dict.fromkeys(p.document for p in cited))},"
+            " as the tracer's tests use the registry",
         )
 
 

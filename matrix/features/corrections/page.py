@@ -79,10 +79,10 @@ class PageText:
     """A document: its file, its layout, and its claims.
 
     `problems` are the messages, without line numbers, about what was not understood. `partials` are
-    the pages of the files that it includes, by the names in its tags, None where none were given. Such a page has the claims of
-    the document that includes it (`host`, "" for a document; the first of several), with the
-    partial's name as their document and their lines in it; `as_read` are the same as claims of that
-    document. `sha256` is the digest of the document.
+    the pages of the files that it includes, by the names in its tags, None where none were given.
+    Such a page has the claims of the document that includes it (`host`, "" for a document; the
+    first of several), with the partial's name as their document and their lines in it; `as_read`
+    are the same as claims of that document. `sha256` is the digest of the document.
     """
 
     name: str

@@ -48,12 +48,13 @@ def tested_corrections(page: PageText, rows: Iterable[PromisedRow]) -> Iterator[
             lines[claim.line].append(claim)
     for claims in lines.values():
         pairs = [(claim, by_claim[claim.id]) for claim in claims]
-        said, row = claims[0].get("automatic"), pairs[0][1]
+        after = claims
         if any(row.untested for _, row in pairs):
-            correction, claims = _tested_range(page, pairs)
+            correction, after = _tested_range(page, pairs)
             yield correction
-        if said and row.automatic is not None and (said == "yes") != row.automatic:
-            yield from _automatic(page, claims, row)
+        promised, row = claims[0].get("automatic"), pairs[0][1]
+        if promised and row.automatic is not None and (promised == "yes") != row.automatic:
+            yield from _automatic(page, after, row)
 
 
 def _tested_range(
@@ -64,11 +65,11 @@ def _tested_range(
     name = f"{first.subject}, {first.as_written or first.specifier or 'any release'}"
     grounds = _grounds(pairs)
     edit: Replacement | None = None
-    wanted = {claim.id: _wanted(claim.specifier, row) for claim, row in pairs}
-    if len({claim.specifier for claim, _ in pairs}) > 1 and any(wanted.values()):
+    ranges_by_id = {claim.id: _tested_part(claim.specifier, row) for claim, row in pairs}
+    if len({claim.specifier for claim, _ in pairs}) > 1 and any(ranges_by_id.values()):
         # Of a list, items that nobody tests are left out.
-        wanted |= {claim.id: "" for claim, row in pairs if not row.tested}
-    new = tuple(dict.fromkeys(filter(None, wanted.values())))
+        ranges_by_id |= {claim.id: "" for claim, row in pairs if not row.tested}
+    new = tuple(dict.fromkeys(filter(None, ranges_by_id.values())))
     if not any(row.tested or row.outside for _, row in pairs):
         reason = "the registry has no release of it: remove the row, or have it tested"
     elif not new or new == tuple(dict.fromkeys(claim.specifier for claim, _ in pairs)):
@@ -82,9 +83,9 @@ def _tested_range(
         unchanged = UnchangedClaim(page.name, first.line, name, reason, grounds=grounds)
         return unchanged, [claim for claim, _ in pairs]
     claims = [
-        dataclasses.replace(claim, specifier=wanted[claim.id])
+        dataclasses.replace(claim, specifier=ranges_by_id[claim.id])
         for claim, _ in pairs
-        if wanted[claim.id]
+        if ranges_by_id[claim.id]
     ]
     change = DocumentChange(
         Action.TESTED,
@@ -100,7 +101,7 @@ def _tested_range(
     return change, claims
 
 
-def _wanted(specifier: str, row: PromisedRow) -> str:
+def _tested_part(specifier: str, row: PromisedRow) -> str:
     """Return the part of a promised range that is tested, "" where the registry has no release."""
     versions = [
         Version(text)
@@ -183,26 +184,26 @@ def _automatic(page: PageText, claims: Sequence[Claim], row: PromisedRow) -> Ite
     first = claims[0]
     if first.get("role"):
         return  # the registry does not tell a library's roles apart
-    wanted = "yes" if row.automatic else "no"
+    right = "yes" if row.automatic else "no"
     grounds = _grounds([(first, row)])
     placed = page.row(first.line)
     column = placed.layout.position("automatic") if placed else None
-    word = _automatic_word(page, first, wanted, column)
-    said = f"{first.subject}: automatic {first.get('automatic')}"
+    word = _automatic_word(page, first, right, column)
+    title = f"{first.subject}: automatic {first.get('automatic')}"
     if placed is None or column is None or not word or first.get("automatic_python"):
-        reason = f"the registry says {wanted}; the cell says more, or there is no word for it"
-        yield UnchangedClaim(page.name, first.line, said, reason, grounds=grounds)
+        reason = f"the registry says {right}; the cell says more, or there is no word for it"
+        yield UnchangedClaim(page.name, first.line, title, reason, grounds=grounds)
         return
 
     def turned(claim: Claim) -> Claim:
-        scope = tuple((key, wanted if key == "automatic" else value) for key, value in claim.scope)
+        scope = tuple((key, right if key == "automatic" else value) for key, value in claim.scope)
         return dataclasses.replace(claim, scope=scope)
 
     yield DocumentChange(
         Action.AUTOMATIC,
         page.name,
         first.line,
-        f"{said} \N{RIGHTWARDS ARROW} {wanted}",
+        f"{title} \N{RIGHTWARDS ARROW} {right}",
         (placed.replace_cell(column, word),),
         tuple(claim.fact for claim in claims),
         tuple(turned(claim).fact for claim in claims),
@@ -210,18 +211,18 @@ def _automatic(page: PageText, claims: Sequence[Claim], row: PromisedRow) -> Ite
     )
 
 
-def _automatic_word(page: PageText, near: Claim, wanted: str, column: int | None) -> str:
+def _automatic_word(page: PageText, near: Claim, right: str, column: int | None) -> str:
     """Return the word of the same table for yes or no, else the first one of the language."""
     layout = page.layout.table_at(near.line)
     words = Counter(
         (page.cell(claim.line, column) or "").strip()
         for claim in page.claims
-        if claim.get("automatic") == wanted
+        if claim.get("automatic") == right
         and not claim.get("automatic_python")
         and page.layout.table_at(claim.line) is layout
     )
     del words[""]
-    forms = own_forms(page.language, "marks", wanted)
+    forms = own_forms(page.language, "marks", right)
     return words.most_common(1)[0][0] if words else next(iter(forms), "")
 
 
