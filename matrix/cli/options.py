@@ -14,6 +14,7 @@ from matrix.cli.common import add_flag, add_index_options, add_partials_option, 
 from matrix.docker.interface import EngineInfo
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
+from matrix.interpreters.discovery import find_interpreters
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.planning.locations import (
@@ -216,8 +217,6 @@ def _tested_from_args(args: argparse.Namespace, targets: Targets) -> tuple[Claim
 
     On this machine, on the CPythons that it has. Raises UsageError for a document without any.
     """
-    from matrix.interpreters.discovery import find_interpreters  # noqa: PLC0415 - start-up time
-
     hint = (
         "Pass the tracer's own registry alone, such as supported_versions.json; pages are verified"
         " without --tested."

@@ -19,6 +19,7 @@ from matrix.__main__ import main
 from matrix.cells.job import Limits
 from matrix.cli import options
 from matrix.cli import verify as verify_command
+from matrix.docker import connect as engines
 from matrix.docker.images.catalog import CatalogEntry
 from matrix.docker.images.interface import ImageOffer
 from matrix.docker.interface import ContainerError, EngineInfo, ImageInfo
@@ -96,7 +97,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
         engine = Counted(info=info)
         for name in ("find_engine", "connect"):
             monkeypatch.setattr(backend, name, lambda _run: engine)
-        monkeypatch.setattr(options, "find_engine", lambda _run: engine)
+        monkeypatch.setattr(engines, "find_engine", lambda _run: engine)
         monkeypatch.setattr(backend, "ImageCatalog", FakeCatalog)
         return engine
 
