@@ -15,6 +15,8 @@ ERROR_SPAN = {
 }
 STATEMENT = {"without": "Emma"}
 SERVICE = "snowflake"
+# It imports pkg_resources.
+ALSO = [["<3", "setuptools<81"]]
 # The CPythons that have wheels, of it or of the cffi or pyarrow that a build of it needs.
 # 2.7.3 to 2.7.5 do not declare that they need CPython 3.
 PYTHON = [
