@@ -93,6 +93,7 @@ def _chat(model: str, *, stream: bool) -> StubResponse:
         return StubResponse(head)
     deltas = [{"role": "assistant", "content": ""}, {"content": _ANSWER[:2]}]
     deltas.append({"content": _ANSWER[2:]})
+    choices: list[dict[str, object]]
     choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     head["object"] = "chat.completion.chunk"
