@@ -22,7 +22,8 @@ JSON = {"content-type": "application/json", "accept": "application/json"}
 def prepare(context):
     import elastic_transport
 
-    transport = elastic_transport.Transport(["http://%s:%d" % (context.host, context.port)])
+    node = elastic_transport.NodeConfig("http", context.host, context.port)
+    transport = elastic_transport.Transport([node])
     path = "/books/_doc/1?refresh=true"
     transport.perform_request("PUT", path, body={"title": "Emma"}, headers=JSON)
     return transport
