@@ -13,6 +13,8 @@ SPAN = [
 ERROR_SPAN = {"name": "mcp.*", "component": "mcp", "resource": "client_tool_call"}
 SERVICE = ""
 PYTHON = ">=3.10"
+# It imports a private name that Pydantic removed.
+ALSO = [["<1.24", "pydantic<2.12"]]
 
 
 def title(slug: str) -> str:

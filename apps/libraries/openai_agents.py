@@ -13,6 +13,8 @@ SPAN = [
 ]
 SERVICE = "models"
 PYTHON = ">=3.9"
+# It makes a record of openai without a field that later releases require.
+ALSO = [["<0.3", "openai<2"]]
 
 
 def prepare(context):

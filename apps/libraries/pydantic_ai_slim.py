@@ -14,6 +14,8 @@ SPAN = [
 ERROR_SPAN = {"name": "pydantic_ai.agent", "component": "pydantic_ai", "resource": "seller"}
 SERVICE = ""
 PYTHON = ">=3.9"
+# It imports a private module that OpenTelemetry removed.
+ALSO = [["<1", "opentelemetry-api<1.38"]]
 
 
 def title(slug: str) -> str:
