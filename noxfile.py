@@ -12,6 +12,7 @@ documents, and nox counts skipped sessions as successes.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -133,11 +134,26 @@ def command(session: nox.Session) -> None:
     try:
         matrix(session, session.name)
     except CommandFailed as error:
-        code = getattr(error, "return_code", None)
-        if code is None:
-            stop(f"cannot run the command: {error}")
-        # A signal's code, as a shell has it: 1 means that a claim is refuted.
-        sys.exit(code if code >= 0 else 128 - code)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: CommandFailed) -> int:
+    """Return the exit code of a command that failed."""
+    code: int | None = getattr(error, "return_code", None)
+    if code is None:
+        stop(f"cannot run the command: {error}")
+    # A signal's code, as a shell has it: 1 means that a claim is refuted.
+    return code if code >= 0 else 128 - code
+
+
+def exit_with(codes: list[int]) -> None:
+    """End this process with 1 if a claim was refuted in one of several runs, or the highest code.
+
+    It is called when nox has run all its sessions, and would exit with 1 whatever has failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1 if 1 in codes else max(codes))
 
 
 @nox.session(python=False)
@@ -243,11 +259,20 @@ def smoke_cells() -> list[object]:
     return [nox.param(cell, id=cell, tags=["smoke", *cell.split("-")]) for cell in cells]
 
 
+failed_cells: list[int] = []  # their exit codes
+
+
 @nox.session(python=False)
 @nox.parametrize("cell", smoke_cells())
 def cell(session: nox.Session, cell: str) -> None:
     """Run one cell of the smoke profile and judge its claims."""
-    matrix(session, "verify", "--profile", "smoke", "--cell", cell)
+    try:
+        matrix(session, "verify", "--profile", "smoke", "--cell", cell)
+    except CommandFailed as error:
+        if not failed_cells:
+            atexit.register(exit_with, failed_cells)
+        failed_cells.append(exit_code(error))
+        raise  # the other cells are run, too
 
 
 @nox.session(python=False)

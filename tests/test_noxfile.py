@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -121,3 +124,31 @@ def test_the_tool_runs_without_the_callers_python_and_from_where_it_was_typed(
     assert (environ["PYTHONPATH"], environ["PYTHONSAFEPATH"]) == (None, None)
     assert environ["COMPAT_MATRIX_CACHE"] == str(tmp_path / "typed-here" / "cache")
     assert environ["COMPAT_MATRIX_RESULTS"] == str(tmp_path / "absolute")
+
+
+# Stands for the tool: its exit code is the last argument, the name of a cell.
+ENDS_WITH_ITS_ARGUMENT = """#!/bin/sh
+for last in "$@"; do :; done
+exit $last
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in of the tool is a shell script")
+@pytest.mark.parametrize(
+    ("codes", "of_nox"), [("0 0", 0), ("4 0", 4), ("0 1 4", 1), ("4 6", 6), ("70", 70)]
+)
+def test_nox_ends_with_the_code_of_the_cells_that_have_all_been_run(
+    noxfile: ModuleType, tmp_path: Path, codes: str, of_nox: int
+) -> None:
+    python = Path(noxfile.locked_python(RecordedSession(tmp_path), "run"))
+    python.parent.mkdir()
+    python.write_text(ENDS_WITH_ITS_ARGUMENT, "ascii")
+    python.chmod(0o755)
+    shutil.copy(project_root() / "noxfile.py", tmp_path)
+    data = tmp_path / "matrix" / "data"
+    data.mkdir(parents=True)
+    (data / "smoke.toml").write_text(f"cells = {codes.split()}", "ascii")
+    command = [sys.executable, "-m", "nox", "-s", "cell"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == of_nox, done.stderr
+    assert done.stderr.count("Running session cell") == len(codes.split())

@@ -12,8 +12,8 @@ DISTRIBUTION = "gevent"
 INTEGRATION = "gevent"
 SPAN = {"name": "bookshop.in-greenlet"}
 SERVICE = ""
-# Its extension modules need the greenlet of that time.
-ALSO = [["<20.12", "greenlet<1"]]
+# Its extension modules need the greenlet of that time, and it imports pkg_resources.
+ALSO = [["<20.12", "greenlet<1"], ["<23.7", "setuptools<81"]]
 # The CPythons that have wheels.
 PYTHON = [
     ["<21.12", "<3.10"],

@@ -12,6 +12,8 @@ DISTRIBUTION = "gunicorn"
 INTEGRATION = "gunicorn"
 SPAN = {"name": "wsgi.request", "component": "wsgi", "tags": {"http.status_code": "200"}}
 SERVICE = ""
+# It imports pkg_resources.
+ALSO = [["<21", "setuptools<81"]]
 MIDDLEWARE = []
 
 

@@ -9,6 +9,8 @@ DISTRIBUTION = "pyramid"
 INTEGRATION = "pyramid"
 SPAN = {"name": "pyramid.request", "component": "pyramid", "tags": {"http.status_code": "200"}}
 SERVICE = ""
+# It imports pkg_resources.
+ALSO = [["<2.1", "setuptools<81"]]
 # It imports `imp`.
 PYTHON = [["<=1.7", "<3.12"]]
 TRACING = []

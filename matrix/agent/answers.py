@@ -76,11 +76,11 @@ def bare_answers(
         for process in processes
         if process.setting == BARE
         for exchange in process.exchanges
-        if exchange.probe == probe and _is_sent(stimulus, exchange)
+        if exchange.probe == probe and is_sent(stimulus, exchange)
     )
 
 
-def _is_sent(stimulus: Stimulus, exchange: Exchange) -> bool:
+def is_sent(stimulus: Stimulus, exchange: Exchange) -> bool:
     """Return whether an exchange has the stimulus, of whichever channel of its probe."""
     if (exchange.stimulus, exchange.method) != (stimulus.name, stimulus.method):
         return False

@@ -48,6 +48,8 @@ def decode(
         return to_json(_parse(path, headers, _decompress(headers, body, max_bytes)))
     except RecursionError:
         return undecodable("nested too deeply", body)
+    except MemoryError:
+        return undecodable("too large in memory", b"")
     except (
         *(ValueError, TypeError, LookupError, EOFError, OSError, zlib.error),
         msgpack.UnpackException,
@@ -75,6 +77,15 @@ def to_json(value: Any, depth: int = 0) -> Any:  # noqa: ANN401
     if value is None or isinstance(value, str | int | float):
         return value
     raise ValueError(f"no JSON for {type(value).__name__}")
+
+
+def json_length(value: Any) -> int:  # noqa: ANN401
+    """Return about how many characters a JSON value takes, which may repeat what it holds once."""
+    if isinstance(value, dict):
+        return sum(len(key) + 4 + json_length(item) for key, item in value.items())
+    if isinstance(value, list):
+        return 2 * len(value) + sum(map(json_length, value))
+    return len(value) if isinstance(value, str) else 8
 
 
 def unpack(body: bytes) -> Any:  # noqa: ANN401
@@ -125,6 +136,8 @@ def _check_traces(content: Any) -> Any:  # noqa: ANN401
 
 def _parse_v05(content: Any) -> Any:  # noqa: ANN401
     strings, traces = content
+    if any(isinstance(text, list | dict) for text in strings):
+        raise ValueError("a string table of other values")  # which many spans could repeat
     return [[_parse_span_v05(strings, span) for span in trace] for trace in traces]
 
 

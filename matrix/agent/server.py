@@ -7,6 +7,7 @@ tracer of any release as Datadog's agent would.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.server
 import json
 import socket
@@ -16,7 +17,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matrix.agent.payloads import MAX_BYTES, NO_CONFIGS, acknowledged_version, decode, undecodable
+from matrix.agent.payloads import (
+    MAX_BYTES,
+    NO_CONFIGS,
+    acknowledged_version,
+    decode,
+    json_length,
+    undecodable,
+)
 from matrix.model.capture import AgentRequest
 from matrix.model.probe import RemoteConfig
 
@@ -28,6 +36,7 @@ T = TypeVar("T")
 
 CLIENT_SECONDS = 30.0
 POLL_SECONDS = 0.05
+_PATH_CHARACTERS = 200
 
 
 class BodyTooLargeError(Exception):
@@ -225,13 +234,17 @@ INFO = {
 
 
 class Agent(RecordingServer):
-    """The recording agent; larger bodies than `max_bytes` are refused."""
+    """The recording agent; larger bodies than `max_bytes` are refused.
+
+    Of all requests together as much is kept; a note is in place of each body after that.
+    """
 
     def __init__(
         self, port: int = 0, *, origin: float | None = None, max_bytes: int = MAX_BYTES
     ) -> None:
         super().__init__(_AgentHandler, port, origin=origin)
         self.max_bytes = max_bytes
+        self._kept = 0
         self._configs = NO_CONFIGS
         self._configs_lock = threading.Lock()
 
@@ -255,6 +268,18 @@ class Agent(RecordingServer):
             )
 
         return bool(self.wait_for(acknowledged, timeout))
+
+    def keep(self, request: AgentRequest) -> None:
+        """Record a request, whole if there is room."""
+        length = sum(json_length(part) for part in (request.headers, request.path, request.body))
+        with self._changed:
+            self._kept += length
+            whole = self._kept <= self.max_bytes
+        if not whole:
+            note = {"left_out": f"beyond {self.max_bytes} bytes"}
+            path = request.path[:_PATH_CHARACTERS]
+            request = dataclasses.replace(request, path=path, headers={}, body=note)
+        self.record(request)
 
     def respond(self, path: str, body: object) -> object:
         """Return the response to a request, as JSON values."""
@@ -288,7 +313,7 @@ class _AgentHandler(LoopbackHandler):
         # Respond first: a thread that waits for the record may stop the tracer at once.
         with contextlib.suppress(ConnectionError):
             self.send_json(agent.respond(path, body), status)
-        agent.record(AgentRequest(at, self.command, path, headers, body))
+        agent.keep(AgentRequest(at, self.command, path, headers, body))
 
     do_PUT = do_GET = do_POST  # noqa: N815 - names of the base class
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,10 @@ from matrix.probes.integrations import LIBRARY, module_name, module_path
 from matrix.system.paths import apps_dir, fixtures_dir
 
 APPS = ("django", "flask")
+
+# Runnable processes for each CPU that a run makes by itself: two cells, some of their processes.
+_OWN_LOAD = 3.0
+_LONGEST_FACTOR = 10.0
 
 
 def app_of(framework: str, apps: Path) -> str | None:
@@ -64,6 +70,14 @@ class Limits:
         }
         return dataclasses.replace(self, **waits)
 
+    def for_load(self, load: float) -> Limits:
+        """Return the limits on a machine with so many runnable processes for each CPU.
+
+        Beyond what a run makes by itself every wait takes longer in proportion.
+        """
+        factor = min(max(load / _OWN_LOAD, 1.0), _LONGEST_FACTOR)
+        return self if factor == 1.0 else self.times(factor)
+
     def for_untraced(self) -> Limits:
         """Return the limits for a process that sends no spans, for which a wait never ends early.
 
@@ -73,6 +87,19 @@ class Limits:
         tracer then sends its buffer, also with an interval of 30 s.
         """
         return dataclasses.replace(self, first_span=0.0, span=self.silence)
+
+
+def load_per_cpu() -> float:
+    """Return the mean number of runnable processes for each CPU in the last minute, 0 if unknown.
+
+    https://docs.python.org/3/library/os.html#os.getloadavg
+    """
+    if sys.platform == "win32":
+        return 0.0
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return 0.0
 
 
 @dataclasses.dataclass(frozen=True)

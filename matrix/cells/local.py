@@ -6,6 +6,7 @@ A process that left its group is found by a variable of its environment.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import secrets
@@ -26,6 +27,7 @@ from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.log import KEEP_BYTES, PipeLog
 from matrix.model.capture import NETWORK
+from matrix.system.files import remove_tree
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.sandbox import View, python_paths
@@ -200,7 +202,8 @@ class LocalSandbox:
         network = () if self.isolated else (NETWORK,)
         self.not_isolated = (*network, *self.mechanism.missing)
         self._job = job
-        self._view = View()
+        # Otherwise a cell could fill the disk, and leave what cannot be removed.
+        self._in_memory = self.mechanism.own_files and not job.keep
         self._scratch: Path | None = None
 
     @property
@@ -215,11 +218,18 @@ class LocalSandbox:
         environment: Mapping[str, str],
         folder: PurePath,
         streams: tuple[int, int, int],
+        *,
+        scratch: Path,
     ) -> Tree:
-        """Start a process in `folder` with standard input, output and error; raise OSError."""
+        """Start a process in `folder` with standard input, output and error; raise OSError.
+
+        It may write to `scratch`.
+        """
         if self.mechanism.name:
+            own, writable = ((scratch,), ()) if self._in_memory else ((), (self.scratch,))
+            view = dataclasses.replace(self._readable, own=own, writable=writable)
             return SandboxedTree(
-                self.mechanism, self._view, command, environment, Path(folder), streams=streams
+                self.mechanism, view, command, environment, Path(folder), streams=streams
             )
         stdin, stdout, stderr = streams
         return ProcessTree(
@@ -234,6 +244,7 @@ class LocalSandbox:
                 {**interpreter_environment(self.scratch), **mark},
                 self.scratch,
                 streams,
+                scratch=self.scratch,
             ),
             stop=0.0,
             keep=_OUTPUT_BYTES,
@@ -265,13 +276,14 @@ class LocalSandbox:
 
     def __enter__(self) -> Self:
         self._scratch = self._new_folder("cell-", self._job.scratch)
-        readable = (*python_paths(self._job.python), self._job.apps, self._job.fixtures)
-        self._view = View(readable, (self._scratch,)) if self.mechanism.name else View()
+        if self.mechanism.name:
+            readable = (*python_paths(self._job.python), self._job.apps, self._job.fixtures)
+            self._readable = View(readable)
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self._job.keep:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            remove_tree(self.scratch)
 
 
 class LocalSlot:
@@ -280,6 +292,7 @@ class LocalSlot:
     def __init__(self, sandbox: LocalSandbox, scratch: Path) -> None:
         self.sandbox = sandbox
         self.scratch: PurePath = scratch
+        self._folder = scratch
 
     def forward_port(self, port: int, requested: int = 0) -> int:  # noqa: ARG002 - no choice
         """Return the same port: the cell runs on this machine."""
@@ -292,7 +305,7 @@ class LocalSlot:
         sandbox = self.sandbox
         return AppProcess(
             lambda streams, mark: sandbox.start(
-                command, {**environment, **mark}, sandbox.apps, streams
+                command, {**environment, **mark}, sandbox.apps, streams, scratch=self._folder
             ),
             stop=stop,
         )

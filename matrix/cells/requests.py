@@ -185,12 +185,12 @@ def soak(
     limits: Limits,
     deadline: Deadline,
     *,
-    alive: Callable[[], bool],
+    alive: Callable[[int | None], bool],
 ) -> Soak:
     """Send plain and attack requests in turn over a few threads, then one plain request more.
 
     Some releases crash now and then, also after their first request succeeded. `alive` returns
-    whether the process still runs. Spans are not waited for.
+    whether the process still runs after a last request with that status. Spans are not waited for.
     """
     remaining = deadline.remaining()
     with ThreadPoolExecutor(SOAK_THREADS, thread_name_prefix="soak") as pool:
@@ -205,7 +205,7 @@ def soak(
         statuses=dict(Counter(statuses)),
         errors=dict(Counter(errors)),
         benign=last.status,
-        alive=alive(),
+        alive=alive(last.status),
         seconds=remaining - deadline.remaining(),
     )
 

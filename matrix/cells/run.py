@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,9 @@ from matrix.cells.schedule import (
     schedule,
     schedule_repeat,
     suspect_tasks,
+    switched_off,
     tasks_of,
+    without_switched_off,
 )
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
@@ -45,16 +48,23 @@ from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
 
 SOAK_SETTING = "appsec"
+_WORKER_BYTES = 4 << 30
 
 
 def prepare_worker(*, leave_network: bool = True) -> None:
-    """Prepare a worker process, before its first cell: leave the network, and handle signals.
+    """Prepare a worker process, before its first cell: leave the network, limit its memory, and
+    handle signals.
 
     Ctrl-C is left to the main process. Containers keep their cells from the network themselves, and
     their engine may be reached by it.
     """
     if leave_network:
         isolate()  # first: it requires a single thread
+    if sys.platform == "linux":
+        from matrix.system.namespaces import limit  # noqa: PLC0415 - Linux
+
+        # A cell could send its agent as much as takes all memory of the machine.
+        limit({"data_bytes": _WORKER_BYTES})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminate)
 
@@ -196,9 +206,10 @@ def _run_processes(
             return tuple(run(bare_process(tasks)))
         if only is not None:
             return _count(only, tasks, run, off_too=False)
-        decisive = [task for task in tasks if task.probe in job.planned.decisive]
-        bare = bare_process(compared_tasks(decisive))
-        captures = tuple(run((*schedule(tasks), *soak, *bare)))
+        first = without_switched_off(tasks)
+        decisive = [task for task in first if task.probe in job.planned.decisive]
+        bare = bare_process(compared_tasks(first))
+        captures = tuple(run((*schedule(first), *soak, *bare)))
         tracer = job.planned.cell.ddtrace
         failed = failed_tasks(decisive, captures, tracer)
         suspect = suspect_tasks(failed, captures, tracer)
@@ -207,7 +218,9 @@ def _run_processes(
             process
             for repeat in range(1, max(job.repeats, job.planned.repeats))
             for process in schedule_repeat(
-                decisive if repeat < job.planned.repeats else failed, repeat, apart=apart
+                (*(decisive if repeat < job.planned.repeats else failed), *switched_off(suspect)),
+                repeat,
+                apart=apart,
             )
             + bare_process(suspect, repeat)
         ]

@@ -9,6 +9,7 @@ from matrix.agent.answers import answer_of, bare_answers, differs, works
 from matrix.agent.observations import control_problem, liveness, observations_of
 from matrix.model.capture import BARE, Exchange, ProcessCapture
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
+from matrix.probes.settings import is_controlled_bare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +119,23 @@ def compared_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
     """Return the tasks whose answers are compared with those of the app without the tracer."""
     return tuple(
         task for task in tasks if any(stimulus.is_compared for stimulus in task.channel.stimuli)
+    )
+
+
+def without_switched_off(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Return the tasks without the negative controls for which the bare process stands in."""
+    return tuple(task for task in tasks if not (task.control and is_controlled_bare(task.channel)))
+
+
+def switched_off(suspect: Iterable[Task]) -> tuple[Task, ...]:
+    """Return the negative controls for which the bare process stands in until their channel fails.
+
+    They tell whether the app fails with tracing switched off as well.
+    """
+    return tuple(
+        dataclasses.replace(task, control=True)
+        for task in suspect
+        if not task.control and is_controlled_bare(task.channel)
     )
 
 

@@ -17,7 +17,7 @@ from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak
+from matrix.model.capture import BARE, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings
 
@@ -25,8 +25,10 @@ from matrix.probes.settings import load_settings
 # console script that was made elsewhere starts the interpreter of that machine.
 TRACER_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _EXIT_SECONDS = 0.5
-# A process whose first request is reset may still be writing a core: whether it dies is waited for.
+# A connection is refused or broken before the end of the process can be observed: long before where
+# it writes a core, or the machine is busy.
 _RESET_SECONDS = 3.0
+_ANSWERED_SECONDS = 0.05
 
 
 @dataclasses.dataclass
@@ -58,7 +60,7 @@ class _Session:
         """Run the process in `slot`; raises OSError where the agent cannot be started."""
         job, limits = self.job, self.job.limits
         with (
-            Agent(origin=self.began) as agent,
+            Agent(origin=self.began, max_bytes=limits.agent_bytes) as agent,
             Upstream() as upstream,
             contextlib.closing(slot),
             contextlib.ExitStack() as stack,
@@ -109,7 +111,7 @@ class _Session:
         tracer = liveness(self.capture(), job.planned.cell.ddtrace)
         if not tracer.alive:
             reason = Reason.TIMED_OUT if deadline.passed else tracer.reason or Reason.BROKEN_START
-            if not self._record_crash(app, client, seconds=_RESET_SECONDS):
+            if not self._record_crash(app, client):
                 self.fail(reason, tracer.detail)
             return
         if self.tasks.soak:
@@ -118,7 +120,7 @@ class _Session:
                 job.soak_requests,
                 job.limits,
                 deadline,
-                alive=lambda: app.wait_exit(0.05) is None,
+                alive=lambda status: _exit_code(app, status) is None,
             )
         else:
             self.configurator = Configurator(agent, client, job.limits)
@@ -137,13 +139,9 @@ class _Session:
         else:
             self.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
 
-    def _record_crash(
-        self, app: App, client: ProbeClient, *, seconds: float = _EXIT_SECONDS
-    ) -> bool:
+    def _record_crash(self, app: App, client: ProbeClient) -> bool:
         """Return whether the app ended by itself, and record it."""
-        # A connection is refused or broken a moment before the end of the process can be observed.
-        unanswered = client.exchanges[-1].status is None
-        code = app.wait_exit(seconds if unanswered else 0.0)
+        code = _exit_code(app, client.exchanges[-1].status)
         if code is None:
             return False
         crash = describe_crash(code)
@@ -173,7 +171,7 @@ class _Session:
             seconds=time.monotonic() - self.began,
             exit_code=self.exit_code,
             exchanges=tuple(exchanges),
-            agent=_limit_bodies(requests, self.job.limits.agent_bytes),
+            agent=tuple(requests),
             log=self.log,
             failed=self.failed,
             detail=self.detail,
@@ -182,6 +180,11 @@ class _Session:
             traced=self.traced,
             counted=self.tasks.counted,
         )
+
+
+def _exit_code(app: App, status: int | None) -> int | None:
+    """Return the exit code of an app that ended after a request with this status, else None."""
+    return app.wait_exit(_RESET_SECONDS if status is None else _ANSWERED_SECONDS)
 
 
 def run_process(
@@ -230,14 +233,3 @@ def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Config
 
 def _requests_of(tasks: Sequence[Task]) -> list[ProbeRequest]:
     return [ProbeRequest(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
-
-
-def _limit_bodies(requests: Sequence[AgentRequest], limit: int) -> tuple[AgentRequest, ...]:
-    """Return the requests with a note in place of each body beyond `limit` bytes in all."""
-    limited = []
-    total = 0
-    for request in requests:
-        total += int(request.headers.get("content-length") or 0)
-        note = {"left_out": f"beyond {limit} bytes"}
-        limited.append(request if total <= limit else dataclasses.replace(request, body=note))
-    return tuple(limited)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from matrix.cli.common import add_path, check_folders, note, to_stdout
-from matrix.cli.output import add_answer_options, write_answers
+from matrix.cli.output import add_answer_options, close_run, write_answers
 from matrix.distributed.collect import collect, write_results
 from matrix.distributed.gather import JudgeRules
 from matrix.distributed.manifest import MANIFEST, read_manifest
@@ -75,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
             record = collected.judge(probes, emit).dated(manifest.as_of)
         text = write_answers(args, console, record)
         count = write_results(collected.merged, results)
-        name = RecordStore.default().write(text, record.run.started).stem
-    note(f"recorded as {name}, with {count} new results")
+        recorded = RecordStore.default().write(text, record.run.started)
+    note(f"recorded as {recorded.stem}, with {count} new results")
+    close_run(console, record, recorded)
     if error := collected.error():
         raise error
     return exit_code(record, strict=args.strict)

@@ -8,14 +8,12 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from matrix.cli.common import add_flag, add_index_options, add_partials_option, note
-from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
-from matrix.docker.labels import RunLabels
-from matrix.documents.document import read_documents
 from matrix.documents.facts import load_facts
+from matrix.errors import UsageError
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.planning.locations import (
@@ -28,9 +26,15 @@ from matrix.planning.locations import (
 from matrix.planning.planner import make_plan
 from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
+from matrix.planning.tested_versions import DEFAULT_TRACER, vendor_claims, vendor_tracer
+from matrix.planning.versions import TRACER
 from matrix.pypi.client import CachedIndex, Index
+from matrix.pypi.releases import Releases, end_of_day
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
+
+if TYPE_CHECKING:
+    from matrix.documents.document import ReadDocument
 
 DEFAULT_PROFILE = "documented"
 
@@ -77,6 +81,12 @@ def add_plan_options(
     """
     parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
     add_flag(parser, "--lenient", "go on with what was understood of the documents")
+    add_flag(
+        parser,
+        "--tested",
+        "of the tracer's registry: the releases that the vendor's own tests cover, each a claim,"
+        f" with the newest tracer that matches --ddtrace (default: {DEFAULT_TRACER!r})",
+    )
     add_partials_option(parser)
     parser.add_argument(
         "--profile",
@@ -145,6 +155,9 @@ def targets_from_args(args: argparse.Namespace) -> Targets:
 
 
 def _engine_info() -> EngineInfo | None:
+    from matrix.docker.connect import find_engine  # noqa: PLC0415 - start-up time
+    from matrix.docker.labels import RunLabels  # noqa: PLC0415 - start-up time
+
     # No container is made, so the labels that say whose it is stay empty.
     engine = find_engine(RunLabels("", ""))
     if engine is None:
@@ -162,19 +175,25 @@ def plan_from_args(
     documents that are read leniently, and of an index that is down. Raises every `UserError` that
     reading, index and selection raise.
     """
-    claims = claims_from_args(args)
+    claims = _tested_from_args(args, targets) if args.tested else claims_from_args(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+    selection, candidate = selection_from_args(args), ""
     try:
+        if args.tested:
+            selection = dataclasses.replace(selection, tracers=())
+            tracer = Releases(index.project(TRACER), end_of_day(args.as_of))
+            candidate = vendor_tracer(tracer, args.ddtrace).text
         plan = make_plan(
             claims,
             index,
+            candidate=candidate,
             profile=args.profile,
             as_of=args.as_of,
             targets=targets.targets,
             obstacles=targets.obstacles,
             deployments=targets.deployments,
         )
-        plan = select(plan, selection_from_args(args))
+        plan = select(plan, selection)
         if static is not None:
             plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
             # A plan alone starts without what reads wheels.
@@ -189,11 +208,37 @@ def plan_from_args(
 
 def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:
     """Return the claims of the documents, or the committed facts without documents."""
+    return _read_from_args(args).claims if args.documents else tuple(load_facts())
+
+
+def _tested_from_args(args: argparse.Namespace, targets: Targets) -> tuple[Claim, ...]:
+    """Return the tested releases of the documents as claims.
+
+    On this machine, on the CPythons that it has. Raises UsageError for a document without any.
+    """
+    from matrix.interpreters.discovery import find_interpreters  # noqa: PLC0415 - start-up time
+
+    hint = (
+        "Pass the tracer's own registry alone, such as supported_versions.json; pages are verified"
+        " without --tested."
+    )
     if not args.documents:
-        return tuple(load_facts())
+        raise UsageError("--tested needs a document that names tested releases", hint)
+    read = _read_from_args(args)
+    documents = {claim.document for claim in read.claims}
+    if without := documents - {item.document for item in read.tested if item.versions}:
+        names = " and ".join(sorted(without))
+        raise UsageError(f"no tested releases in {names}, which --tested asks for", hint)
+    pythons = {item.python for item in find_interpreters() if item.target in targets.targets}
+    return vendor_claims(read.claims, read.tested, None if targets.engine else pythons)
+
+
+def _read_from_args(args: argparse.Namespace) -> ReadDocument:
+    from matrix.documents.document import read_documents  # noqa: PLC0415 - start-up time
+
     result = read_documents(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*result.problems, *result.notices)))
-    return tuple(result.claims)
+    return result
 
 
 def parse_as_of(text: str) -> dt.date:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 
 from matrix.cli.common import add_flag, add_json_option, add_path
 from matrix.reporting.json import json_text, record_to_json, write_text
-from matrix.reporting.terminal import print_report, render_svg
+from matrix.reporting.terminal import print_closing, print_report, render_svg
 from matrix.runs.record import Record
 from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import external_from_args
@@ -28,6 +29,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for files of verdicts and for the exit code."""
+    add_flag(parser, "--all", "list every promise that was not asked, with the reasons")
     add_flag(parser, "--strict", "exit with 4 if a claim is unverified")
     add_json_option(parser, "the verdicts")
     add_path(
@@ -40,10 +42,16 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
 
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     """Print the report, write the requested files, and return the text of the record."""
-    print_report(console, record)
+    print_report(console, record, every=args.all)
     text = json_text(record_to_json(record))
     if args.json is not None:
         write_text(args.json, text)
     if args.picture is not None:
         write_text(args.picture, render_svg(record))
     return text
+
+
+def close_run(console: Console, record: Record, path: Path) -> None:
+    """Print what was asked and answered, last, with the file of the record."""
+    places = {"record": str(path), "page": f"python -m matrix report {path.stem}"}
+    print_closing(console, record, places)

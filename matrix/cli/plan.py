@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from matrix.cli.common import add_flag, add_json_option, project_data, to_stdout
 from matrix.cli.options import (
@@ -14,12 +15,7 @@ from matrix.cli.options import (
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.plan_shards import (
-    add_shard_plan_options,
-    check_shard_plan_options,
-    plan_shards,
-    write_durations,
-)
+from matrix.cli.shard_options import add_shard_plan_options, check_shard_plan_options
 from matrix.errors import ExitCode, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.plan import Plan
@@ -30,8 +26,6 @@ from matrix.planning.plan_file import cells_by_claim, describe_plan, omissions_b
 from matrix.planning.profiles import SMOKE, format_smoke_list, smoke_path
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import python_key
-from matrix.reporting.json import write_text_json
-from matrix.reporting.summary import count_needed_services, service_state_lines
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 DESCRIPTION = "Show which cells answer which claims, and what is left out and why."
@@ -51,6 +45,8 @@ examples:
       the cells of a library's row, and the back end that it would use
   python -m matrix plan --as-of today
       the same releases with the dependencies that an install today gets
+  python -m matrix plan supported_versions.json --tested --ddtrace 4.16.0
+      the releases that the vendor's own tests cover, with this tracer
   python -m matrix plan --github --profile exhaustive
       shares the plan out to GitHub's machines: their jobs, and a manifest for `verify --shard`
   python -m matrix plan --github --engine local --shards 3 --manifest shared.json
@@ -79,12 +75,15 @@ def run(args: argparse.Namespace) -> int:
     check_shard_plan_options(args)
     if args.write_smoke:
         _write_smoke_list(args)
-    elif args.write_durations:
-        write_durations(args)
-    elif args.github:
+    elif args.write_durations or args.github:
+        from matrix.cli.plan_shards import plan_shards, write_durations  # noqa: PLC0415 - slow
+
+        if args.write_durations:
+            write_durations(args)
+            return ExitCode.OK
         manifest = plan_shards(args)
         if args.json is not None:
-            write_text_json(args.json, describe_plan(manifest.plan))
+            _write_plan(args.json, manifest.plan)
     else:
         _show(args)
     return ExitCode.OK
@@ -95,7 +94,7 @@ def _show(args: argparse.Namespace) -> None:
     targets = targets_from_args(args)
     plan = plan_from_args(args, targets)
     if args.json is not None:
-        write_text_json(args.json, describe_plan(plan))
+        _write_plan(args.json, plan)
         if to_stdout(args.json):
             return
     if args.cells:
@@ -109,6 +108,12 @@ def _show(args: argparse.Namespace) -> None:
             print(line)
     for line in _back_ends(plan, external):
         print(line)
+
+
+def _write_plan(path: Path, plan: Plan) -> None:
+    from matrix.reporting.json import write_text_json  # noqa: PLC0415 - start-up time
+
+    write_text_json(path, describe_plan(plan))
 
 
 def _write_smoke_list(args: argparse.Namespace) -> None:
@@ -177,8 +182,10 @@ def _missing_interpreters(plan: Plan) -> Iterator[str]:
 
 
 def _back_ends(plan: Plan, external: Mapping[str, ExternalService]) -> Iterator[str]:
+    from matrix.reporting.summary import count_needed_services, service_state_lines  # noqa: PLC0415 - start-up time
+
     if needed := count_needed_services(plan.cells, load_probes()):
-        from matrix.runs.setup import run_services  # noqa: PLC0415 - start-up time
+        from matrix.runs.services import run_services  # noqa: PLC0415 - start-up time
 
         with run_services(external, offline=True) as services:
             yield from service_state_lines(services, needed)

@@ -1,4 +1,4 @@
-"""Options of `plan` for many machines: `--github` makes shards, `--write-durations` measures."""
+"""`plan` for many machines: `--github` makes shards, `--write-durations` measures cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from matrix.cli.common import add_flag, add_path, note, project_data, to_stdout
+from matrix.cli.common import note, project_data
 from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
@@ -24,78 +24,13 @@ from matrix.distributed.github import (
     missing_pythons,
     write_step_output,
 )
-from matrix.distributed.manifest import MANIFEST, MAX_SHARDS, Manifest, write_manifest
+from matrix.distributed.manifest import MANIFEST, Manifest, write_manifest
 from matrix.distributed.shards import DEFAULT_MINUTES, imbalance, make_shards
 from matrix.errors import UsageError
 from matrix.features.audit.index import static_evidence
 from matrix.planning.locations import Targets, local_targets, select_targets
 from matrix.system.paths import data_dir, results_dir
 from matrix.system.source_files import project_version
-
-_MAX_MINUTES = 60 * 24.0
-
-
-def add_shard_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for many machines; `plan_shards` reads them."""
-    group = parser.add_argument_group(
-        "many machines",
-        "With --github, --engine selects the machines: auto is one of GitHub's for each target,"
-        " docker those of them for Linux, local is this machine.",
-    )
-    add_flag(
-        group,
-        "--github",
-        "split the plan into shards, write the manifest, and print the job matrix on one line",
-    )
-    group.add_argument(
-        "--shards",
-        type=_parse_shards,
-        metavar="N",
-        help="number of jobs, at most 256 (default: as --minutes says)",
-    )
-    group.add_argument(
-        "--minutes",
-        type=_parse_minutes,
-        metavar="M",
-        help="minutes that a job's cells are expected to take (default: 20)",
-    )
-    add_path(
-        group,
-        "--manifest",
-        "where to write the manifest (default: manifest.json in the results folder)",
-    )
-    group.add_argument(
-        "--write-durations",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="measure how long cells take, from recorded runs and journals, for --github",
-    )
-
-
-def check_shard_plan_options(args: argparse.Namespace) -> None:
-    """Raise UsageError for options that exclude each other."""
-    if not args.github:
-        for name in ("shards", "minutes", "manifest"):
-            if getattr(args, name) is not None:
-                raise UsageError(f"--{name} requires --github", "Add --github.")
-    if args.shards is not None and args.minutes is not None:
-        raise UsageError("--shards and --minutes exclude each other", "Leave one of them out.")
-    modes = {"--github": args.github, "--write-durations": args.write_durations}
-    modes |= {"--write-smoke": args.write_smoke, "--cells": args.cells}
-    used = [name for name, value in modes.items() if value]
-    if (args.github or args.write_durations) and len(used) > 1:
-        raise UsageError(f"{' and '.join(used)} exclude each other", "Leave one of them out.")
-    if args.github and to_stdout(args.json):
-        raise UsageError(
-            "cannot write JSON to standard output: --github prints the job matrix there",
-            "Pass a file to --json, or leave --github out.",
-        )
-    if args.github and args.service:
-        raise UsageError(
-            "--service names a back end that only this machine can reach",
-            "Pass it to `verify --shard` on the machine that can reach it.",
-        )
 
 
 def plan_shards(args: argparse.Namespace) -> Manifest:
@@ -168,22 +103,3 @@ def write_durations(args: argparse.Namespace) -> Path:
         path.write_text(format_durations(durations, used), encoding="utf-8", newline="\n")
     print(f"{len(used)} cells, {len(durations.frameworks)} frameworks and libraries: {path}")
     return path
-
-
-def _parse_shards(text: str) -> int:
-    count = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004
-    if not 1 <= count <= MAX_SHARDS:
-        raise argparse.ArgumentTypeError(
-            f"invalid number of jobs {text!r} (expected 1 to {MAX_SHARDS})"
-        )
-    return count
-
-
-def _parse_minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes <= _MAX_MINUTES:
-        raise argparse.ArgumentTypeError(f"invalid number of minutes {text!r} (expected e.g. 20)")
-    return minutes

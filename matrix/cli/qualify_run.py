@@ -10,7 +10,7 @@ import os
 
 from matrix.cli.common import note
 from matrix.cli.options import claims_from_args, describe_as_of
-from matrix.cli.output import run_options
+from matrix.cli.output import close_run, run_options
 from matrix.errors import EngineUnavailableError, ExitCode, UserError
 from matrix.features.qualification.candidate import Candidate, candidate_from
 from matrix.features.qualification.expected import Artifact, ExpectedRelease, expected_release
@@ -112,7 +112,7 @@ def gather_material(
     print_report(console, record)
     text = json_text(record_to_json(record))
     path = RecordStore.default().write(text, record.run.started)
-    note(f"recorded: {path}")
+    close_run(console, record, path)
     if record.run.interrupted:
         raise RunIncompleteError("the run was interrupted before a decision", ExitCode.INTERRUPTED)
     if record.run.lost:

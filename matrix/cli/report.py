@@ -13,6 +13,7 @@ from matrix.cli.common import add_path, check_folders, note
 from matrix.errors import ExitCode, UsageError, storage_errors
 from matrix.reporting.diff import RunDiff, compare_records
 from matrix.reporting.html import render_page
+from matrix.reporting.html_audit import read_audit
 from matrix.reporting.html_charts import read_searches
 from matrix.reporting.html_evidence import digest_capture
 from matrix.reporting.json import write_text, write_text_json
@@ -35,6 +36,8 @@ examples:
       an earlier run, with what changed since a kept one
   python -m matrix report --minimum django.json
       with the releases that `minimum --json` has tried
+  python -m matrix report --audit audit.json
+      with the findings of `audit --json`: which promised ranges the vendor tests, and where
   python -m matrix report --junit results.xml --json verdicts.json --badge badge.json
       for a CI server, for programs, for shields.io
   python -m matrix report --markdown comment.md --summary "$GITHUB_STEP_SUMMARY"
@@ -71,6 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="show the searches of these files on the page",
     )
+    add_path(parser, "--audit", "show the findings of this file of `audit --json` on the page")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         args.summary = Path(summary) if summary else None
     if args.minimum and args.html is None:
         raise UsageError("--minimum is for the page", "Name the page too: --html FILE")
+    if args.audit is not None and args.html is None:
+        raise UsageError("--audit is for the page", "Name the page too: --html FILE")
     path = Path(args.of)
     _write(args, record, changed, path if path.is_file() else store.folder / f"{record.name}.json")
     return ExitCode.OK
@@ -97,8 +103,10 @@ def _write(
 ) -> None:
     if args.html is not None:
         searches = [strip for path in args.minimum for strip in read_searches(path)]
+        audit = read_audit(args.audit) if args.audit is not None else ()
         captures = CaptureStore(results_dir() / "captures")
-        write_text(args.html, render_page(record, _digests(captures), changed, searches))
+        page = render_page(record, _digests(captures), changed, searches, audit=audit)
+        write_text(args.html, page)
         note(*captures.notices)
     if args.junit is not None:
         write_text(args.junit, junit_xml(record))

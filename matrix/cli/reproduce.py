@@ -30,7 +30,8 @@ from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import open_backend
 from matrix.runs.journal import Journal
-from matrix.runs.setup import RunOptions, run_services
+from matrix.runs.services import run_services
+from matrix.runs.setup import RunOptions
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 from matrix.system.paths import cache_dir, results_dir
 

@@ -38,6 +38,7 @@ from matrix.services.recipes import (
     read_images,
     write_images,
 )
+from matrix.system.processes import ending_signals
 
 _HEADINGS = ("service", "state", "kind", "source", "version", "for", "how to get it")
 
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 def _start(services: Services, name: str) -> int:
     """Start a service, and keep it until a signal arrives or it is lost."""
     interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, lambda *_: interrupted.set())
     try:
         service = services.ensure(name)

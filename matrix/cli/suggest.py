@@ -13,9 +13,11 @@ from pathlib import Path
 
 from matrix.cli.common import add_flag, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
+from matrix.documents.document import ReadDocument
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, UsageError, UserError, storage_errors
 from matrix.features.audit.index import static_evidence
+from matrix.features.audit.vendor_tests import compare_with_tests
 from matrix.features.corrections.basis import (
     CorrectionBasis,
     ObservedFindings,
@@ -27,10 +29,11 @@ from matrix.features.corrections.basis import (
 from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
 from matrix.features.corrections.page import PageText, read_pages
-from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest
+from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest, suggest_tested
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
 from matrix.judging.sentences import evidence_text
 from matrix.planning.versions import TRACER
+from matrix.probes.integrations import load_integrations
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.releases import Releases
@@ -61,6 +64,8 @@ examples:
       also write the corrected files to a separate folder
   python -m matrix suggest pages/*.md --earlier
       also lower minimums that are higher than necessary
+  python -m matrix suggest page.md supported_versions.json --to tested
+      promise only what the vendor's own tests cover, as the tracer's registry says
 
 exit codes:
   0 the changed documents, judged again, have no refuted claim   1 some claim stays refuted
@@ -82,6 +87,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_flag(
         group, "--earlier", "also lower minimums where an earlier release was observed to work"
     )
+    group.add_argument(
+        "--to",
+        choices=("evidence", "tested"),
+        default="evidence",
+        help="what promises are corrected to: what our cells have shown, or what the vendor's own"
+        " tests cover, by the registry among the documents (default: evidence)",
+    )
     add_path(group, "--out", "write the corrected files there", metavar="DIR")
     add_path(
         group,
@@ -100,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         _check_folder(args.out, args.documents)
     reading, pages = read_pages(args.documents, lenient=args.lenient, partials=args.partials)
     note(*map(str, (*reading.problems, *reading.notices)))
-    summary = _summary(args, pages)
+    summary = _tested_summary(reading, pages) if args.to == "tested" else _summary(args, pages)
     cwd = Path.cwd()
     root = diff_root([page.path for page in pages.values()], cwd)
     diffs = {
@@ -128,6 +140,10 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(
             "suggest needs documents to diff",
             "Name the Markdown pages: python -m matrix suggest page.md",
+        )
+    if args.to == "tested" and (args.verdicts is not None or args.earlier):
+        raise UsageError(
+            "--to tested reads no verdicts", "Leave out --verdicts and --earlier, or --to tested."
         )
     for path in (args.json, args.summary):
         if path is not None and not path.parent.is_dir():
@@ -220,6 +236,22 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
         except IndexUnavailableError as error:
             unavailable = error.message
     return SuggestionSummary(suggestions, basis.source, refuted, unavailable)
+
+
+def _tested_summary(reading: ReadDocument, pages: Mapping[str, PageText]) -> SuggestionSummary:
+    """Return the suggestions by the registry among the documents; nothing is judged."""
+    if not reading.tested:
+        raise UsageError(
+            "--to tested needs the tracer's registry, and none is among the documents",
+            "Name it beside the pages: suggest page.md supported_versions.json --to tested",
+        )
+    registries = {item.document for item in reading.tested}
+    report = compare_with_tests(reading.claims, reading.tested, load_integrations())
+    suggestions = suggest_tested(
+        {name: page for name, page in pages.items() if name not in registries}, report.rows
+    )
+    source = f"the vendor's tests in {', '.join(sorted(registries))}"
+    return SuggestionSummary(suggestions, source, None, "--to tested asks for no evidence of ours")
 
 
 def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:

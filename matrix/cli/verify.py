@@ -19,7 +19,7 @@ from matrix.cli.options import (
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.output import add_answer_options, run_options, write_answers
+from matrix.cli.output import add_answer_options, close_run, run_options, write_answers
 from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
@@ -47,6 +47,8 @@ examples:
       one capability on some CPythons, without results of earlier runs
   python -m matrix verify --as-of today
       with the dependencies that an installation of the same releases gets today
+  python -m matrix verify supported_versions.json --tested
+      what the vendor's own tests cover, by the tracer's registry, on the newest 4.x
   python -m matrix verify --engine docker --target 386 --target arm64
       in containers, and only promises for these targets
   python -m matrix verify --rejudge --picture answers.svg
@@ -143,7 +145,9 @@ def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
         yield "a document"
     if selection_from_args(args):
         yield "a selector"
-    for name in ("as_of", "lenient", "refresh", "cluster", "rejudge", "strict", "json", "picture"):
+    of_plans = ("as_of", "lenient", "tested", "refresh")
+    of_reports = ("all", "strict", "json", "picture")
+    for name in (*of_plans, "cluster", "rejudge", *of_reports):
         if getattr(args, name, None):
             yield f"--{name.replace('_', '-')}"
 
@@ -197,7 +201,8 @@ def run(args: argparse.Namespace) -> int:
     text = write_answers(args, console, record)
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
-    RecordStore.default().write(text, record.run.started)
+    path = RecordStore.default().write(text, record.run.started)
+    close_run(console, record, path)
     return exit_code(record, strict=args.strict)
 
 

@@ -23,6 +23,7 @@ from matrix.runs.interface import RunContext
 from matrix.runs.keys import cell_sources
 from matrix.runs.setup import cpu_count, default_jobs, load_emulation, run_context
 from matrix.system.paths import cache_dir
+from matrix.system.processes import ending_signals
 from matrix.system.source_files import project_version
 
 DESCRIPTION = "Run cells for a Dask cluster until Ctrl-C, which lets running cells end."
@@ -107,7 +108,7 @@ async def _serve(args: argparse.Namespace, backend: RunBackend, folder: Path) ->
         leave.finish()
         loop.call_soon_threadsafe(lambda: None)  # wakes the loop
 
-    with contextlib.closing(runs), _leave_on_signal(leave.event.is_set, finish):
+    with contextlib.closing(runs), leave_on_signal(leave.event.is_set, finish):
         await run_worker(options, runs, leave, folder, report)
 
 
@@ -133,17 +134,18 @@ def open_worker_run(
 
 
 @contextlib.contextmanager
-def _leave_on_signal(leaving: Callable[[], bool], finish: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM call `finish` at first, and end the process when they come again."""
+def leave_on_signal(leaving: Callable[[], bool], finish: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP call `finish` at first, and end the process at the second."""
 
     def handle(_number: int, _frame: object) -> None:
         if leaving():
             # The processes of cells see the end of their pipe, and kill what they have started.
             os._exit(ExitCode.INTERRUPTED)
-        os.write(2, b"\nleaving when the cells that run have ended (again: at once)\n")
+        with contextlib.suppress(OSError):  # after SIGHUP there is no terminal
+            os.write(2, b"\nleaving when the cells that run have ended (again: at once)\n")
         finish()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in ending_signals()}
     try:
         yield
     finally:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from matrix.system.files import read_regular
 from matrix.system.visible import visible
 
-# A file in the place of a folder may be a link, or a pipe that nobody ever writes to.
-_FLAGS = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
-)
 _GZIP = 16 + zlib.MAX_WBITS
 _MAX_LINE = 2_000
 
@@ -57,21 +53,13 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     try:
         if path.is_symlink():
             raise RefusedError("is a link")
-        handle = os.open(path, _FLAGS)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise RefusedError("is not a regular file")
-            with os.fdopen(handle, "rb", closefd=False) as file:
-                content = file.read(max_bytes + 1)
-        finally:
-            os.close(handle)
+        return read_regular(path, max_bytes, follow_link=False)
     except FileNotFoundError:
         raise RefusedError("is missing") from None
-    except (OSError, ValueError) as error:
-        raise RefusedError(f"cannot be read ({error})") from error
-    if len(content) > max_bytes:
-        raise RefusedError(f"has more than {max_bytes} bytes")
-    return content
+    except OSError as error:
+        raise RefusedError(f"cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a name that no file has
+        raise RefusedError(f"cannot be read: {error}") from error
 
 
 def decompress(content: bytes, max_bytes: int) -> bytes:

@@ -13,13 +13,15 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matrix.documents.document import ReadDocument, read_documents
 from matrix.errors import UnreadableInputError, storage_errors
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.system.files import read_toml, write_atomic
 from matrix.system.paths import project_root
+
+if TYPE_CHECKING:
+    from matrix.documents.document import ReadDocument
 
 FACTS = project_root() / "matrix" / "facts" / "claims.toml"
 
@@ -133,6 +135,9 @@ def read_inputs(
 
     Raises `DocumentProblems` (unless `lenient`) and `UnreadableInputError`.
     """
+    # The committed facts are read often, and pages seldom.
+    from matrix.documents.document import ReadDocument, read_documents  # noqa: PLC0415 - slow
+
     if not arguments:
         return ReadDocument(load_facts())
     return read_documents(

@@ -1,4 +1,4 @@
-"""Read claims from bullets in place of tables: `Django 2.0+`, `Alpine Linux (musl) x86-64`."""
+"""Read claims from bullets in place of tables: `Django 2.0+`, `Linux (musl) x86-64`, `Docker`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def read_list_item(text: Text, section: str, vocabulary: Vocabulary) -> list[Cla
         return None
     if section == "triggers":
         return _trigger(text, vocabulary)
+    if section == "deployments":
+        return _deployment(text, vocabulary)
     if section in _SYSTEM_SECTIONS and (systems := _systems(text, vocabulary)):
         return systems
     if section == "runtimes":
@@ -133,6 +135,39 @@ def _trigger(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
             (slug(written),),
         )
     ]
+
+
+def _deployment(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+    """Return the claim of a bullet that names a deployment, for the capability of its headings.
+
+    Where they name none, it is a note about the deployment.
+    """
+    written = plain(text.text)
+    for form in _FORMS:
+        item = form.fullmatch(written)
+        deployment = vocabulary.exactly("deployments", item["name"] if item else written)
+        if deployment is None:
+            continue
+        try:
+            promise = read_promise((item and item["promise"]) or YES, vocabulary)
+        except PromiseError:
+            continue
+        named = (vocabulary.within("capabilities", each.text) for each in reversed(text.headings))
+        capability = next((found[0] for found in named if found), "")
+        return [
+            ClaimDraft(
+                ClaimKind.DEPLOYMENT if capability else ClaimKind.NOTE,
+                capability or "deployment-type",
+                specifier,
+                written,
+                promise.status or Status.SUPPORTED,
+                text.line,
+                (("deployment", deployment), *promise.scope),
+                () if capability else (deployment,),
+            )
+            for specifier in promise.specifiers or ("",)
+        ]
+    return None
 
 
 def _systems(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:

@@ -85,6 +85,12 @@ def _read(path: Path, name: str, tag: Tag, page: Sequence[Block]) -> Partial | P
     return Partial(name, tag.line, source, tuple(joined), (*markdown.problems, *inner))
 
 
+def find_partial(folder: Path, name: str) -> Path | None:
+    """Return the file of a partial in a folder, None for none and for several."""
+    found = _find(folder, name)
+    return found[0] if len(found) == 1 else None
+
+
 def _find(folder: Path, name: str) -> tuple[Path, ...]:
     """Return the files with that path below the folder, else those with that file's name."""
     parts = PurePosixPath(name).parts

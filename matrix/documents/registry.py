@@ -62,6 +62,7 @@ def read_registry(source: DocumentSource, document: str) -> ReadRegistry | None:
             minimum=row.minimum,
             maximum=row.maximum,
             versions=tuple(filter(None, row.versions or dict.fromkeys((row.minimum, row.maximum)))),
+            lines=row.lines,
             automatic=row.automatic,
             document=document,
             line=row.line,

@@ -25,7 +25,8 @@ _AUTOMATIC = {"true": True, "yes": True, "false": False, "no": False}
 class RegistryRow:
     """An entry of a registry: one dependency, on one CPython if it tells them apart.
 
-    `problem` says what is not understood of it; its other fields are what is known.
+    `lines` are those of its `versions`, empty where they have none of their own. `problem` says
+    what is not understood of it; its other fields are what is known.
     """
 
     line: int
@@ -35,6 +36,7 @@ class RegistryRow:
     minimum: str = ""
     maximum: str = ""
     versions: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
     automatic: bool | None = None
     note: str = ""
     problem: str = ""
@@ -125,7 +127,16 @@ def _json_entry(entry: object, text: str, line: int) -> Iterator[RegistryRow]:
                 minimum=str(ranges.get("minimum_package_version") or ""),
                 maximum=str(ranges.get("maximum_package_version") or ""),
                 versions=tuple(tested),
+                lines=tuple(_version_lines(text, key.end() if key else 0, tested, line)),
             )
+
+
+def _version_lines(text: str, start: int, versions: Sequence[str], line: int) -> Iterator[int]:
+    """Yield the line of each tested version in an entry's text, which begins on `line`."""
+    position = max(start, text.find('"tested_versions"', start))
+    for version in versions:
+        position = max(position, text.find(json.dumps(version), position))
+        yield line + text.count("\n", 0, position)
 
 
 def _csv_rows(lines: Sequence[str], header: Sequence[str]) -> Iterator[RegistryRow]:

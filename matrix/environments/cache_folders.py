@@ -37,6 +37,11 @@ def free_bytes_at(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def content_key(*lines: str) -> str:
+    """Return the key of a folder whose content these lines determine."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:32]
+
+
 def put_folder(part: Path, folder: Path) -> None:
     """Rename a finished folder to `folder`, unless another run did so first.
 

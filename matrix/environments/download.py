@@ -18,7 +18,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import requests
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -191,6 +190,8 @@ class Fetcher:
 
 def download(url: str, path: Path, seconds: float) -> None:
     """Download over HTTP; raise BuildError where it fails, is too slow, or too large."""
+    import requests  # noqa: PLC0415 - start-up time: most runs fetch nothing
+
     name = path.name
     deadline = time.monotonic() + seconds
     try:
@@ -269,13 +270,18 @@ def link_into(source: Path, target: Path, *, copy: bool = False) -> None:
         target_folder = target / Path(folder).relative_to(source)
         target_folder.mkdir(parents=True, exist_ok=True)
         for name in files:
-            link = target_folder / name
-            link.unlink(missing_ok=True)  # two distributions may have one file: the later wins
-            with contextlib.suppress(OSError):
-                if not copy:
-                    link.hardlink_to(Path(folder) / name)
-                    continue
-            shutil.copy2(Path(folder) / name, link)
+            # Two distributions may have one file: the later wins.
+            (target_folder / name).unlink(missing_ok=True)
+            link_file(Path(folder) / name, target_folder / name, copy=copy)
+
+
+def link_file(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Make `target` a hard link, or a copy where links are not supported, or with `copy`."""
+    with contextlib.suppress(OSError):
+        if not copy:
+            target.hardlink_to(source)
+            return
+    shutil.copy2(source, target)
 
 
 def _site_path(name: str) -> str | None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from matrix.docker.interface import ContainerEngine
-from matrix.environments.cache_folders import Artifacts, Metadata
+from matrix.environments.cache_folders import Artifacts, Metadata, content_key
 from matrix.environments.download import (
     ChosenFile,
     Download,
@@ -51,13 +51,7 @@ from matrix.environments.lock import (
 )
 from matrix.environments.own_indexes import index_with_local_wheels
 from matrix.environments.sdist_wheels import SdistWheels, is_pure
-from matrix.environments.store import (
-    LEGACY_PYTHONS,
-    LOCK_FORMAT,
-    ContentStore,
-    EnvironmentStore,
-    content_key,
-)
+from matrix.environments.store import LEGACY_PYTHONS, LOCK_FORMAT, ContentStore, EnvironmentStore
 from matrix.environments.toolbox import cutoff, interpreter_id
 from matrix.errors import IndexUnavailableError
 from matrix.interpreters.discovery import find_interpreters
@@ -171,13 +165,12 @@ class TreeStore(ContentStore[Image]):
         key = self._key_of_lock(LOCK_FORMAT, image, requirements)
 
         def resolve() -> Content:
-            arguments = (
-                # It builds sources whose metadata uv must read.
-                *("--python", str(own[0].executable) if own else sys.executable),
+            python = own[0].executable if own else Path(sys.executable)
+            platform = (
                 *("--python-version", image.python),
                 *("--python-platform", uv_platform(image.target, image.libc)),
             )
-            lock = UvInstaller(self._tools).compile(arguments, requirements)
+            lock = UvInstaller(self._tools).compile(python, requirements, platform)
             return {"lock": dump_lock(lock), "python": image.python}
 
         files = self._lock_files

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from matrix.environments.byte_code import add_byte_code
 from matrix.environments.cache_folders import Artifacts, read_filename
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError
@@ -25,22 +26,29 @@ from matrix.environments.own_indexes import (
     check_lock,
     index_with_local_wheels,
     is_file_url,
+    local_files,
     local_project,
     serve,
     write_simple_index,
 )
-from matrix.environments.toolbox import Toolbox, binary_arguments, cutoff, interpreter_id
+from matrix.environments.toolbox import (
+    UV_SOURCES,
+    Toolbox,
+    binary_arguments,
+    cutoff,
+    interpreter_id,
+)
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index
 from matrix.pypi.releases import is_ahead
 from matrix.system.files import put_in_place
+from matrix.system.sandbox import View
 from matrix.system.sandboxed import mechanism
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
-_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], 100, quiet=1)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +62,17 @@ class UvInstaller:
 
     def resolve(self, interpreter: Interpreter, requirements: Requirements) -> Lock:
         """Return the lock, with the hashes of all files of each chosen release."""
-        return self.compile(("--python", str(interpreter.executable)), requirements)
+        return self.compile(interpreter.executable, requirements)
 
-    def compile(self, target: Sequence[str], requirements: Requirements) -> Lock:
-        """Return the lock for the interpreter or platform that the arguments `target` select."""
+    def compile(
+        self, python: Path, requirements: Requirements, platform: Sequence[str] = ()
+    ) -> Lock:
+        """Return the lock for an interpreter, or for the platform of these arguments.
+
+        The interpreter builds sources whose metadata uv must read.
+        """
         arguments = [
-            *("pip", "compile", "-", *target),
+            *("pip", "compile", "-", "--python", str(python), *platform),
             *("--generate-hashes", "--no-header", "--no-annotate"),
             *_as_of(requirements),
             *binary_arguments(requirements),
@@ -67,7 +80,8 @@ class UvInstaller:
         ]
         stdin = "\n".join((*requirements.pins, *requirements.also, ""))
         cached = self._cache_creation() >= cutoff(requirements)
-        text = self._run_uv(arguments, stdin, requirements.only_binary, try_offline=cached)
+        view = self._view(python, requirements)
+        text = self._run_uv(arguments, stdin, requirements, try_offline=cached, view=view)
         try:
             lock = parse_lock(text)
         except ValueError as error:
@@ -88,10 +102,11 @@ class UvInstaller:
                 f"{name} in uv's cache is not as it was unpacked, and is fetched again: {path}"
                 for name, path in damaged.items()
             )
-            self.tools.uv("cache", "clean", *damaged, offline=True)
+            for view in (None, self._view(interpreter.executable, requirements)):
+                self.tools.uv("cache", "clean", *damaged, offline=True, view=view)
             shutil.rmtree(folder)
             self._install(interpreter, requirements, lock, folder)
-        compile_byte_code(self.tools, interpreter, site_packages(folder).parent)
+        add_byte_code(self.tools, interpreter, site_packages(folder))
 
     def _install(
         self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
@@ -109,19 +124,48 @@ class UvInstaller:
             *self._local_index(requirements),
         ]
         stdin = "\n".join((*map(str, lock), ""))
-        self._run_uv(arguments, stdin, requirements.only_binary, try_offline=True)
+        wheels = [*arguments, "--only-binary", ":all:"]
+        try:
+            self._run_uv(wheels, stdin, requirements, try_offline=True)
+        except BuildError as error:
+            if error.reason is not Reason.NO_WHEEL and not self.tools.offline:
+                raise
+            view = self._view(interpreter.executable, requirements, folder)
+            self._run_uv(arguments, stdin, requirements, try_offline=True, view=view)
 
     def _run_uv(
-        self, arguments: list[str], stdin: str, only_binary: tuple[str, ...], *, try_offline: bool
+        self,
+        arguments: list[str],
+        stdin: str,
+        requirements: Requirements,
+        *,
+        try_offline: bool,
+        view: View | None = None,
     ) -> str:
-        uv, offline = self.tools.uv, self.tools.offline
+        def uv(*, offline: bool) -> str:
+            only = requirements.only_binary
+            return self.tools.uv(
+                *arguments, offline=offline, stdin=stdin, only_binary=only, view=view
+            )
+
+        offline = self.tools.offline
         if offline or try_offline:
             try:
-                return uv(*arguments, offline=True, stdin=stdin, only_binary=only_binary)
+                return uv(offline=True)
             except BuildError as error:
                 if offline or error.reason in {Reason.DISK_FULL, Reason.TIMED_OUT}:
                     raise
-        return uv(*arguments, offline=False, stdin=stdin, only_binary=only_binary)
+        return uv(offline=False)
+
+    def _view(self, python: Path, requirements: Requirements, *writable: Path) -> View:
+        """Return what uv sees when it may build sources."""
+        root = self.tools.root
+        return self.tools.view_of_build(
+            python,
+            [root / "given", *local_files(self.tools, requirements)],
+            root / UV_SOURCES,
+            *writable,
+        )
 
     def _local_index(self, requirements: Requirements) -> list[str]:
         """Return the arguments that make the local wheels the only files of their project.
@@ -137,24 +181,11 @@ class UvInstaller:
 
     def _cache_creation(self) -> dt.datetime:
         """Return when uv's cache was created: its pages are complete up to that moment."""
-        file = self.tools.root / "uv-began"
+        file = self.tools.root / f"{UV_SOURCES}-began"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
         return dt.datetime.fromtimestamp(file.stat().st_mtime, tz=dt.timezone.utc)
-
-
-def compile_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> None:
-    """Compile what can be compiled: cells write no byte code, which would be a change.
-
-    Nothing of the folder is imported. Raises BuildError for a lack of time or space.
-    """
-    options = ("-S", "-E", "-s", "-W", "ignore", "-c", _COMPILE)
-    try:
-        tools.run([str(interpreter.executable), *options, str(folder)], {})
-    except BuildError as error:
-        if error.reason is not Reason.BUILD_FAILED:
-            raise
 
 
 def _as_of(requirements: Requirements) -> list[str]:
@@ -201,6 +232,7 @@ class PipInstaller:
             self._pip(
                 interpreter,
                 requirements,
+                folder,
                 "download",
                 *("--dest", str(folder)),
                 *binary_arguments(requirements),
@@ -231,8 +263,9 @@ class PipInstaller:
             make = functools.partial(unpack, wheel, unpacked, sha256 if published else None)
             source = self._tools.ensure_built(unpacked, make)
             link_into(source, target, copy=not mechanism().name)
-        # With the modules of the standard library that virtualenv puts there.
-        compile_byte_code(self._tools, interpreter, target.parent)
+        # virtualenv puts modules of the standard library beside it.
+        for modules in (target, target.parent):
+            add_byte_code(self._tools, interpreter, modules)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published wheel of that hash, or the wheel built here from that source."""
@@ -248,7 +281,7 @@ class PipInstaller:
                 return existing
             with self._tools.scratch() as folder:
                 arguments = ("--no-deps", "--wheel-dir", str(folder), str(published))
-                self._pip(interpreter, requirements, "wheel", *arguments)
+                self._pip(interpreter, requirements, folder, "wheel", *arguments)
                 (wheel,) = folder.glob("*.whl")
                 return self._artifacts.add_wheel(builder, sha256, wheel)
 
@@ -279,21 +312,33 @@ class PipInstaller:
         )
 
     def _pip(
-        self, interpreter: Interpreter, requirements: Requirements, command: str, *arguments: str
+        self,
+        interpreter: Interpreter,
+        requirements: Requirements,
+        folder: Path,
+        command: str,
+        *arguments: str,
     ) -> None:
+        """Run pip, which may build sources, and writes to `folder` only. Raises BuildError.
+
+        It has no cache: the code of a source could change there what others install.
+        """
         pins = dict(map(pinned, requirements.pins))
         index = index_with_local_wheels(self._index, requirements)
         dated = DatedIndex(index, cutoff(requirements), interpreter.python, pins, self._address_of)
         with serve(dated) as url:
             variables = {
                 "PIP_INDEX_URL": url,
-                "PIP_CACHE_DIR": str(self._tools.root / "pip"),
+                "PIP_NO_CACHE_DIR": "1",
                 "PYTHONWARNINGS": "ignore",
                 "PIP_NO_PYTHON_VERSION_WARNING": "1",
             }
-            argv = [str(self._pip_python(interpreter)), "-m", "pip", command, *arguments]
+            python = self._pip_python(interpreter)
+            argv = [str(python), "-m", "pip", command, *arguments]
+            readable = [self._tools.root / "files", *local_files(self._tools, requirements)]
+            view = self._tools.view_of_build(python, readable, folder)
             try:
-                self._tools.run(argv, variables, only_binary=requirements.only_binary)
+                self._tools.run(argv, variables, only_binary=requirements.only_binary, view=view)
             except BuildError as error:
                 if dated.failed is None and not self._tools.offline:
                     raise

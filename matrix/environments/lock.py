@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.parser import HeaderParser
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -83,6 +83,8 @@ def pinned(pin: str) -> tuple[str, str]:
     name, _, version = pin.partition("==")
     return str(canonicalize_name(name.partition("[")[0])), version
 
+
+_MAX_CHARACTERS = 1 << 20
 
 Content = dict[str, Any]
 """The JSON object of a lock file; `lock` has the lines of the lock."""
@@ -162,37 +164,54 @@ def site_packages(environment: Path) -> Path:
 
 
 def read_installed(folder: Path) -> dict[str, str]:
-    """Return the version by canonical name of each distribution in a site-packages folder."""
+    """Return the version by canonical name of each distribution in a site-packages folder.
+
+    Raises BuildError for one without a name.
+    """
     versions: dict[str, str] = {}
     for pattern, name in (("*.dist-info", "METADATA"), ("*.egg-info", "PKG-INFO")):
         for info in folder.glob(pattern):
             file = info / name if info.is_dir() else info
             with file.open(encoding="utf-8", errors="replace") as stream:
-                headers = HeaderParser().parse(stream, headersonly=True)
-            versions[str(canonicalize_name(headers["Name"]))] = headers["Version"]
+                headers = HeaderParser().parsestr(stream.read(_MAX_CHARACTERS), headersonly=True)
+            if headers["Name"] is None:
+                raise BuildError(Reason.WRONG_INSTALL, f"{info.name} names no distribution")
+            versions[str(canonicalize_name(headers["Name"]))] = headers["Version"] or ""
     return versions
 
 
 def find_damaged(folder: Path, sha256: Callable[[Path], str]) -> dict[str, str]:
     """Return a file by distribution whose content is not that of its `RECORD`.
 
-    Where several distributions have a file it may be that of any. `sha256` returns the digest of a
-    file in base64. https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    Where several distributions have a file it may be that of any. A file elsewhere, as a `RECORD`
+    could name any of the machine, is not read. `sha256` returns the digest of a file in base64.
+    Raises BuildError for a `RECORD` that is no table. https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
     owners: dict[str, str] = {}
     recorded: dict[str, set[str]] = {}
     for record in sorted(folder.glob("*.dist-info/RECORD")):
         name = str(canonicalize_name(record.parent.name.partition("-")[0]))
         with record.open(encoding="utf-8", errors="replace", newline="") as stream:
-            for row in csv.reader(stream):
-                if len(row) > 1 and row[1].startswith("sha256="):
-                    owners[row[0]] = name
-                    recorded.setdefault(row[0], set()).add(row[1].partition("=")[2].rstrip("="))
+            try:
+                rows = [row for row in csv.reader(stream) if len(row) > 1]
+            except csv.Error as error:
+                detail = f"{record.parent.name}/RECORD cannot be read: {error}"
+                raise BuildError(Reason.WRONG_INSTALL, detail) from error
+        for path, digest in ((row[0], row[1]) for row in rows):
+            if digest.startswith("sha256=") and _is_below(path):
+                owners[path] = name
+                recorded.setdefault(path, set()).add(digest.partition("=")[2].rstrip("="))
     return {
         owners[path]: path
         for path, digests in recorded.items()
         if (folder / path).is_file() and sha256(folder / path) not in digests
     }
+
+
+def _is_below(path: str) -> bool:
+    """Return whether a path of a `RECORD` leads to no other folder."""
+    pure = PurePath(path)
+    return not pure.is_absolute() and ".." not in pure.parts
 
 
 def check_installed(

@@ -181,6 +181,12 @@ def check_lock(requirements: Requirements, lock: Sequence[LockedFile]) -> None:
             raise BuildError(Reason.WRONG_INSTALL, detail)
 
 
+def local_files(tools: Toolbox, requirements: Requirements) -> list[Path]:
+    """Return the files and folders of this machine that installers read as of an index."""
+    urls = (tools.index_url, *(file.url for file in requirements.given))
+    return [Path(url2pathname(urlsplit(url).path)) for url in urls if is_file_url(url)]
+
+
 def is_file_url(url: str) -> bool:
     """Return whether the address is that of a file on this machine."""
     return urlsplit(url).scheme == "file"

@@ -5,21 +5,18 @@ envs/<key>/             a finished environment
 envs/.part-<key>/       an environment that is being built, or a leftover of a killed run
 manifests/              what was in these folders, and in unpacked wheels, when they were made
 guards/*.lock           locks of builds
-uv/ files/ wheels/ ...  caches of the installers
+uv/ files/ wheels/ ...  caches of the installers; to uv-sources/ builds of sources write
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-import stamina
-
-from matrix.environments.cache_folders import CacheFolders, Metadata, free_bytes_at
+from matrix.environments.cache_folders import CacheFolders, Metadata, content_key, free_bytes_at
 from matrix.environments.errors import BuildError, from_os_error
 from matrix.environments.installers import Installer, PipInstaller, UvInstaller
 from matrix.environments.lock import (
@@ -74,6 +71,7 @@ class FailedAttempts:
 
     def _retry(self, make: Callable[[], _T]) -> _T:
         """Retry while the index is unavailable, unless it was for the last call as well."""
+        import stamina  # noqa: PLC0415 - start-up time: most runs build nothing
 
         def is_unavailable(error: Exception) -> bool:
             return isinstance(error, BuildError) and error.reason is Reason.INDEX_UNAVAILABLE
@@ -263,8 +261,3 @@ class EnvironmentStore(ContentStore[Interpreter]):
 def store_root(cache_dir: Path) -> Path:
     """Return the folder of all stores."""
     return cache_dir / "environments"
-
-
-def content_key(*lines: str) -> str:
-    """Return the key of a folder whose content these lines determine."""
-    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:32]

@@ -31,7 +31,8 @@ from matrix.model.reason import Reason
 from matrix.system.files import put_in_place
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.proxies import proxy_exceptions
-from matrix.system.sandboxed import mechanism
+from matrix.system.sandbox import View, python_paths
+from matrix.system.sandboxed import ProcessLimits, SandboxedTree, mechanism
 
 _WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 # Compilers, for source distributions.
@@ -39,6 +40,9 @@ _COMPILERS = ("CC", "CXX", "CFLAGS", "LDFLAGS", "SDKROOT")
 # For a proxy that signs certificates itself.
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT")
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_BUILD_LIMITS = ProcessLimits(data_bytes=8 << 30, file_bytes=4 << 30, processes=8192)
+UV_SOURCES = "uv-sources"
+"""The cache of uv, below `Toolbox.root`, to which builds of sources may write."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _PASSED_VARIABLES = (
     *("PATH", "LANG", "LC_ALL", *_WINDOWS, "PROCESSOR_ARCHITECTURE", *_COMPILERS),
@@ -48,13 +52,18 @@ _PASSED_VARIABLES = (
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command line; `stdin` is its standard input, `seconds` its time limit."""
+    """A command line; `stdin` is its standard input, `seconds` its time limit.
+
+    `view` is what it sees of this machine's files where there is a sandbox, None for a tool that
+    runs no code of a release.
+    """
 
     argv: Sequence[str]
     environ: Mapping[str, str]
     folder: Path
     seconds: float
     stdin: str = ""
+    view: View | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,14 +90,20 @@ def run(command: Command, *, start: Callable[..., ProcessTree] = ProcessTree) ->
     ):
         stdin.write(command.stdin.encode("utf-8"))
         stdin.seek(0)
-        tree = CHILDREN.start(
-            lambda: start(
-                command.argv, command.environ, command.folder, stdin=stdin, stdout=out, stderr=err
-            ),
-            _kill,
-        )
+
+        def start_tree() -> ProcessTree | SandboxedTree:
+            argv, environ, folder = command.argv, command.environ, command.folder
+            sandbox = mechanism(allow_user=False)
+            if command.view is None or not sandbox.name:
+                return start(argv, environ, folder, stdin=stdin, stdout=out, stderr=err)
+            streams = (stdin.fileno(), out.fileno(), err.fileno())
+            return SandboxedTree(
+                sandbox, command.view, argv, environ, folder, streams=streams, limits=_BUILD_LIMITS
+            )
+
+        tree = CHILDREN.start(start_tree, _kill)
         try:
-            code = tree.process.wait(command.seconds)
+            code = tree.wait(command.seconds)
         except subprocess.TimeoutExpired:
             _kill(tree)
             detail = f"{Path(command.argv[0]).name} took longer than {command.seconds:g} s"
@@ -126,9 +141,10 @@ def child_environment(
     }
 
 
-def _kill(tree: ProcessTree) -> None:
+def _kill(tree: ProcessTree | SandboxedTree) -> None:
     tree.kill()
-    tree.process.wait()
+    if isinstance(tree, ProcessTree):
+        tree.process.wait()
 
 
 def _text(file: IO[bytes]) -> str:
@@ -207,20 +223,39 @@ class Toolbox:
                 self.manifests.write(folder)
         return folder
 
+    def view_of_build(self, python: Path, readable: Sequence[Path], *writable: Path) -> View:
+        """Return what a tool sees that builds sources for an interpreter; make what it writes."""
+        for folder in writable:
+            folder.mkdir(parents=True, exist_ok=True)
+        if not mechanism(allow_user=False).name:
+            return View()
+        names = (*_CERTIFICATES, *_CA_BUNDLES)
+        certificates = [Path(os.environ[name]) for name in names if os.environ.get(name)]
+        paths = (*python_paths(python), Path(uv_binary()), *certificates, *readable)
+        return View(paths, writable)
+
     def uv(
-        self, *arguments: str, offline: bool, stdin: str = "", only_binary: tuple[str, ...] = ()
+        self,
+        *arguments: str,
+        offline: bool,
+        stdin: str = "",
+        only_binary: tuple[str, ...] = (),
+        view: View | None = None,
     ) -> str:
         """Run uv without this machine's configuration; return its output.
+
+        With a `view` it may build sources, with a cache of its own: their code could change what
+        others install.
 
         Offline uv resolves to an older release where it lacks the metadata of a newer one, with
         exit code 0 and a warning: that raises BuildError(INDEX_UNAVAILABLE).
         """
         variables = {
-            "UV_CACHE_DIR": str(self.root / "uv"),
+            "UV_CACHE_DIR": str(self.root / ("uv" if view is None else UV_SOURCES)),
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
             # A cell without a sandbox must not write to what other environments share.
-            "UV_LINK_MODE": "hardlink" if mechanism().name else "clone",
+            "UV_LINK_MODE": "hardlink" if mechanism().name and view is None else "clone",
             **({"UV_OFFLINE": "1", "RUST_LOG": "warn"} if offline else {}),
         }
         return self.run(
@@ -229,9 +264,10 @@ class Toolbox:
             stdin=stdin,
             only_binary=only_binary,
             incomplete_warning=_INCOMPLETE_WARNING if offline else "",
+            view=view,
         )
 
-    def run(
+    def run(  # noqa: PLR0913 - the parts of a run
         self,
         argv: Sequence[str],
         variables: Mapping[str, str],
@@ -239,16 +275,19 @@ class Toolbox:
         stdin: str = "",
         only_binary: tuple[str, ...] = (),
         incomplete_warning: str = "",
+        view: View | None = None,
     ) -> str:
         """Run a tool in a scratch folder of its own; return its output, or raise BuildError.
 
         `incomplete_warning` is a text in its standard error that means that it lacked data of the
-        index: its result is then refused with INDEX_UNAVAILABLE.
+        index: its result is then refused with INDEX_UNAVAILABLE. `view` is as in `Command`.
         """
         with self.scratch() as folder:
             environ = child_environment(folder, variables)
+            if view is not None:
+                view = dataclasses.replace(view, writable=(*view.writable, folder))
             try:
-                result = self.runner(Command(argv, environ, folder, self.seconds, stdin))
+                result = self.runner(Command(argv, environ, folder, self.seconds, stdin, view))
             except OSError as error:
                 raise from_os_error(error) from error
         if result.code != 0:

@@ -38,13 +38,19 @@ from matrix.judging.gate import (
     install_failure,
     start_failure,
 )
-from matrix.judging.negative_control import app_failure, control_failure, stimulus_fact
+from matrix.judging.negative_control import (
+    app_failure,
+    bare_evidence,
+    control_failure,
+    stimulus_fact,
+)
 from matrix.model.capture import BARE, CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
+from matrix.probes.settings import is_controlled_bare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,14 +235,17 @@ def _controlled(finding: Finding, channel: Channel, processes: Sequence[DecodedP
     Of tracing itself, the app without the tracer is a negative control as good as its switch.
     """
     off = control_failure(channel, finding.probe, processes)
-    without = bare_failure(channel, finding.probe, processes)
-    bare = without is None and is_compared(channel, processes)
-    failure = without or (None if bare else off)
+    switched = any(item.process.setting == channel.control for item in processes)
+    failure = bare_failure(channel, finding.probe, processes)
+    if is_controlled_bare(channel) and is_compared(channel, processes):
+        failure = failure or bare_evidence(channel, finding.probe, processes)
+    else:
+        failure = failure or off
     if failure is not None:
         return _unknown(finding, failure)
     silent = fact(FactKind.NOTHING_WITHOUT_FEATURE)
     if off is not None:
-        silent = fact(FactKind.NOTHING_BARE, facts=off.facts)
+        silent = fact(FactKind.NOTHING_BARE, facts=off.facts if switched else ())
     return dataclasses.replace(finding, facts=(*finding.facts, silent))
 
 

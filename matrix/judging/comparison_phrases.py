@@ -145,6 +145,8 @@ NESTED: Mapping[FactKind, NestedPhrase] = {
     ),
     FactKind.NOTHING_BARE: lambda _, inner: (
         f"Without ddtrace it does not show; its switch is no control here: {' '.join(inner)}"
+        if inner
+        else "Without ddtrace it does not show."
     ),
     FactKind.WORKS_BARE: lambda item, inner: (
         f"Without ddtrace it works ({'; '.join(inner)})."

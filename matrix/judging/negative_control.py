@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from matrix.agent.answers import bare_answers, is_sent
 from matrix.agent.observations import control_problem
 from matrix.judging.gate import DecodedProcess, Failure, death, has_died, start_failure
 from matrix.judging.sentences import evidence_text
+from matrix.model.capture import BARE
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import Channel, Match, Observation, Stimulus
 from matrix.model.reason import Reason
+from matrix.probes.settings import is_controlled_bare
 
 
 def control_failure(
@@ -38,12 +41,7 @@ def control_failure(
         for _, observation in attempts:
             match = stimulus.evidence.match(observation)
             if match.holds:
-                shown = fact(
-                    FactKind.SHOWS_WITHOUT_FEATURE,
-                    control=control,
-                    facts=[stimulus_fact(stimulus, match)],
-                )
-                return Failure(Reason.SHOWS_WITHOUT_FEATURE, (shown,))
+                return _shows_without_feature(control, stimulus, match)
         problems = [_problem(item, observation, stimulus) for item, observation in attempts]
         if None not in problems:
             silent.append(f"{stimulus.name!r} {problems[0] if problems else 'was not sent'}")
@@ -55,6 +53,24 @@ def control_failure(
     return Failure(
         Reason.NO_CONTROL, (fact(FactKind.CONTROL_SILENT, control=control, clauses=tuple(silent)),)
     )
+
+
+def bare_evidence(
+    channel: Channel, probe: str, processes: Sequence[DecodedProcess]
+) -> Failure | None:
+    """Return the failure of a bare control that shows what only the tracer should, else None."""
+    for item in processes:
+        if item.process.setting != BARE:
+            continue
+        for stimulus in (stimulus for stimulus in channel.stimuli if stimulus.decisive):
+            for observation in item.observations:
+                exchange = observation.exchange
+                if exchange.probe != probe or not is_sent(stimulus, exchange):
+                    continue
+                match = stimulus.evidence.match(observation)
+                if match.holds:
+                    return _shows_without_feature(BARE, stimulus, match)
+    return None
 
 
 def app_failure(
@@ -75,6 +91,9 @@ def app_failure(
             for observation in item.of(probe, channel.name, control=True)
             if observation.exchange.stimulus == stimulus.name
         }
+        if is_controlled_bare(channel):
+            bare = [item.process for item in processes if start_failure(item) is None]
+            without |= {answer.status for answer in bare_answers(bare, probe, stimulus)}
         if without and stimulus.plain not in without:
             failure = _app_fact(FactKind.APP_FAILS_WITHOUT_FEATURE, channel, stimulus, without)
             return Failure(Reason.BROKEN_START, (failure,))
@@ -98,6 +117,13 @@ def stimulus_fact(stimulus: Stimulus, match: Match, tried: int = 0) -> Fact:
     """Return what a stimulus showed, or lacked in `tried` attempts."""
     clauses = [fact(FactKind.OBSERVED, text=clause) for clause in match.clauses or (match.text,)]
     return fact(FactKind.STIMULUS, stimulus=stimulus.name, tried=tried, facts=clauses)
+
+
+def _shows_without_feature(control: str, stimulus: Stimulus, match: Match) -> Failure:
+    shown = fact(
+        FactKind.SHOWS_WITHOUT_FEATURE, control=control, facts=[stimulus_fact(stimulus, match)]
+    )
+    return Failure(Reason.SHOWS_WITHOUT_FEATURE, (shown,))
 
 
 def _app_fact(

@@ -7,6 +7,9 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+TESTED = "tested"
+"""The key of a claim's scope that marks a release which the vendor's own tests cover."""
+
 
 class ClaimKind(str, enum.Enum):
     """The kind of table or note that a claim was read from."""
@@ -51,8 +54,9 @@ class Claim:
     `scope` holds what narrows the promise, by key: `capability`, `deployment`, `os`, `cpu`,
     `runtime`, `python` (a specifier set such as `==3.9.*` or `>=3.7`), `automatic` (`yes`, `no`),
     `automatic_python` (a specifier set), `role` (`client`, `server`), `backend` (`redis`),
-    `until` (a date), `integration` (the tracer's name of it), `partial` (`path:line` in a file that
-    the document includes at `line`), `note` (anything else in the table cell).
+    `until` (a date), `integration` (the tracer's name of it), `tested` (`yes`: the specifier is one
+    release that the vendor's tests cover), `partial` (`path:line` in a file that the document
+    includes at `line`), `note` (anything else in the table cell).
 
     `line` is 1-based. `heading` is the nearest heading above, as written.
     """

@@ -56,7 +56,7 @@ class FactKind(str, enum.Enum):
     APP_FAILS_WITHOUT_FEATURE = "app-fails-without-feature"  # control, stimulus, answers, expected
     APP_UNTESTED_WITHOUT_FEATURE = "app-untested-without-feature"  # likewise
     # Of the bare control: the app without the tracer.
-    NOTHING_BARE = "nothing-bare"  # facts: how the switch of tracing failed as a control
+    NOTHING_BARE = "nothing-bare"  # facts: how the switch of tracing failed as a control, if it ran
     ANSWERED = "answered"  # stimulus, answer, expected ("" where it is the expected one)
     BREAKS_APP = "breaks-app"  # way, count, tracing_off (fails, works, unknown): facts of one
     WORKS_BARE = "works-bare"  # facts: ANSWERED

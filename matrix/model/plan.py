@@ -51,12 +51,12 @@ class Part:
     another one the minimum's own cell can be its control.
 
     Of a library's row, `pick` says which of its releases the part is about: the `lowest` in the
-    documented range, the `newest`, or one of those `between`; "" for what is about the tracer's
-    releases. There `minimum` and `before` differ in the library, `above` is the first release
-    beyond a range with an upper end, which was not promised. `choice` explains the release that was
-    chosen where it differs from the documented one. Where the minimum does not build or start,
-    `elsewhere` are cells of the same release on other CPythons, and `later` those of later releases
-    on its own CPython, ascending.
+    documented range, the `newest`, one of those `between`, or one that the vendor has `tested`; ""
+    for what is about the tracer's releases. There `minimum` and `before` differ in the library,
+    `above` is the first release beyond a range with an upper end, which was not promised. `choice`
+    explains the release that was chosen where it differs from the documented one. Where the minimum
+    does not build or start, `elsewhere` are cells of the same release on other CPythons, and
+    `later` those of later releases on its own CPython, ascending.
 
     `lacking` are the wheels of the minimum's release for its CPython and target, where each of them
     is known to lack a library that the probe needs; else it is empty, and so is `beside`, the cells

@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from matrix.pypi.releases import Release, Releases, specifier_allows
+from matrix.pypi.releases import Release, Releases, later_than, specifier_allows
 
 # A candidate is compared with the newest release of so many earlier minor series.
 _EARLIER_SERIES = 5
@@ -34,11 +34,11 @@ def minimum_boundary(
     if not releases:
         return None
     minimum = releases[0]
-    lower = [release for release in tracer.all if release.version < minimum.version]
+    lower = tracer.all[: tracer.all.index(minimum)] if tight else ()
     in_branch = tracer.matching(_branch(minimum, branches))
     return Boundary(
         minimum=minimum,
-        before=lower[-1] if tight and lower else None,
+        before=lower[-1] if lower else None,
         controls=_series_heads(in_branch, minimum),
     )
 
@@ -110,13 +110,25 @@ def candidate_boundary(
     return Boundary(candidate, None, controls)
 
 
+def vendor_boundary(tracer: Releases, candidate: Release) -> Boundary:
+    """Return the boundary of a library's release that the vendor tests with the candidate.
+
+    Its controls are the candidate itself, the newest release of the minor series before, and that
+    of each earlier major: what is lost may have been lost long ago.
+    """
+    majors = {
+        release.version.major: release for release in tracer.all if release.minor < candidate.minor
+    }
+    return Boundary(candidate, None, (candidate, *reversed(majors.values())))
+
+
 def _branch(release: Release, branches: Iterable[str]) -> str:
     """Return the branch that a release is of; its major series where no branch has it."""
     matching = (branch for branch in branches if specifier_allows(branch, release.final_text))
     return next(matching, f"=={release.version.major}.*")
 
 
-def _series_heads(releases: Iterable[Release], minimum: Release) -> tuple[Release, ...]:
+def _series_heads(releases: Sequence[Release], minimum: Release) -> tuple[Release, ...]:
     """Return the newest release of each minor series above `minimum`, newest first."""
-    newest = {release.minor: release for release in releases if release.version > minimum.version}
+    newest = {release.minor: release for release in later_than(releases, minimum.version)}
     return tuple(newest[minor] for minor in sorted(newest, reverse=True))

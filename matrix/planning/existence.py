@@ -18,7 +18,7 @@ from packaging.version import Version
 from matrix.model.index import ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.probes.integrations import Integration
-from matrix.pypi.releases import Release, Releases, specifier_allows
+from matrix.pypi.releases import Release, Releases, later_than, specifier_allows
 from matrix.system.files import read_data
 
 # The most later releases that are tried where the minimum does not build or start.
@@ -71,21 +71,35 @@ def library_obstacle(
     integration: Integration, release: Release, python: str
 ) -> Unsatisfiable | None:
     """Return why a release does not run on a CPython, None where it does."""
-    library = f"{integration.slug} {release.text}"
-    requires = {file.requires_python for file in release.release.files if not file.yanked}
-    pythons = integration.named_pythons(release.text)
     if not release.accepts_python(python):
         named = release.release.requires_python or "(see files)"
-        detail = f"{library} requires Python {named}"
-    elif pythons is not None:
-        if pythons.contains(python, prereleases=True):
+        detail = f"requires Python {named}"
+    elif (pythons := integration.named_pythons(release.version)) is not None:
+        if specifier_allows(str(pythons), python):
             return None
-        detail = f"{library} does not run on CPython {python}, only on {pythons}"
-    elif not any(requires) and release.is_tagged_for(python) is False:
-        detail = f"{library} has no wheel for CPython {python}"
+        detail = f"does not run on CPython {python}, only on {pythons}"
+    elif not any(release.required_pythons) and release.is_tagged_for(python) is False:
+        detail = f"has no wheel for CPython {python}"
     else:
         return None
-    return Unsatisfiable(Reason.FRAMEWORK_PYTHON, detail)
+    return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{integration.slug} {release.text} {detail}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LibraryObstacles:
+    """Obstacles of the releases of a library on CPythons; each is found out once."""
+
+    integration: Integration
+    _found: dict[tuple[Release, str], Unsatisfiable | None] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def of(self, release: Release, python: str) -> Unsatisfiable | None:
+        """Return why a release does not run on the CPython, None where it does."""
+        key = (release, python)
+        if key not in self._found:
+            self._found[key] = library_obstacle(self.integration, release, python)
+        return self._found[key]
 
 
 def lowest_usable(
@@ -120,6 +134,24 @@ def newest_usable(
     requirement = f"{project.name} {specifier}".strip()
     return Unsatisfiable(
         Reason.FRAMEWORK_PYTHON, f"no release of {requirement} up to {era:%Y-%m-%d} runs on it"
+    )
+
+
+def tested_release(project: Releases, specifier: str, python: str) -> Release | Unsatisfiable:
+    """Return the release in the specifier that the vendor's own tests cover on a CPython.
+
+    It may be younger than the tracer, and what our data say of its CPythons does not count: only
+    its own Requires-Python does.
+    """
+    releases = project.matching(specifier)
+    if not releases:
+        return _no_release(project, specifier)
+    release = releases[-1]
+    if release.accepts_python(python):
+        return release
+    requires = release.release.requires_python or "(see files)"
+    return Unsatisfiable(
+        Reason.FRAMEWORK_PYTHON, f"{project.name} {release.text} requires Python {requires}"
     )
 
 
@@ -158,17 +190,15 @@ class LibraryReleases:
     `below` are those below the range, `above` those above its upper end, of that time too.
     """
 
-    integration: Integration
+    obstacles: LibraryObstacles
     releases: Sequence[Release]
     below: Sequence[Release] = ()
     above: Sequence[Release] = ()
-    _obstacles: dict[tuple[str, str], Unsatisfiable | None] = dataclasses.field(
-        default_factory=dict
-    )
+    _compared: dict[str, Sequence[Release]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def in_range(
-        cls, integration: Integration, project: Releases, specifier: str, era: dt.datetime
+        cls, obstacles: LibraryObstacles, project: Releases, specifier: str, era: dt.datetime
     ) -> LibraryReleases | Unsatisfiable:
         """Return the releases before `era`, or why there is none."""
         matching = project.matching(specifier)
@@ -177,7 +207,7 @@ class LibraryReleases:
             all_in_era = [release for release in project.all if release.uploaded < era]
             below = [item for item in all_in_era if item.version < matching[0].version]
             above = [item for item in all_in_era if item.version > matching[-1].version]
-            return cls(integration, in_era, below, above)
+            return cls(obstacles, in_era, below, above)
         requirement = f"{project.name} {specifier}".strip()
         if matching:
             return Unsatisfiable(
@@ -190,14 +220,14 @@ class LibraryReleases:
 
     def lowest(self, python: str) -> Release | Unsatisfiable:
         """Return the documented minimum, if it runs on the CPython."""
-        return self._obstacle(self.releases[0], python) or self.releases[0]
+        return self.obstacles.of(self.releases[0], python) or self.releases[0]
 
     def newest(self, python: str) -> Release | Unsatisfiable:
         """Return the newest release that runs on the CPython."""
         for release in reversed(self.releases):
             if self.runs(release, python):
                 return release
-        return self._obstacle(self.releases[-1], python) or self.releases[-1]
+        return self.obstacles.of(self.releases[-1], python) or self.releases[-1]
 
     def lowest_on_any(self, pythons: Sequence[str]) -> Mapping[str, Release]:
         """Return the lowest release that runs on any of the CPythons, by those it runs on."""
@@ -208,12 +238,15 @@ class LibraryReleases:
 
     def comparisons(self, release: Release, python: str) -> list[Release]:
         """Return the releases to compare one with: the newest of each major, and the minimum."""
-        runnable = [item for item in self.releases if self.runs(item, python)]
-        majors = {item.version.major: item for item in runnable}
-        minimum = [item for item in self.releases[:1] if item in runnable]
-        chosen = {item.text: item for item in [*reversed(majors.values()), *minimum]}
-        chosen.pop(release.text, None)
-        return list(chosen.values())
+        if python not in self._compared:
+            newest: dict[int, Release] = {}
+            for item in reversed(self.releases):
+                if item.major not in newest and self.runs(item, python):
+                    newest[item.major] = item
+            minimum = [item for item in self.releases[:1] if self.runs(item, python)]
+            chosen = {item.text: item for item in [*newest.values(), *minimum]}
+            self._compared[python] = tuple(chosen.values())
+        return [item for item in self._compared[python] if item.text != release.text]
 
     def missing_majors(
         self, done: Iterable[Release], pythons: Sequence[str]
@@ -223,12 +256,12 @@ class LibraryReleases:
         That is one of `pythons`: the newest that existed when the release came out. A release was
         not made for later ones, and says so only where it has an upper bound.
         """
-        done_majors = {release.version.major for release in done}
-        for major in dict.fromkeys(release.version.major for release in self.releases):
+        done_majors = {release.major for release in done}
+        for major in dict.fromkeys(release.major for release in self.releases):
             if major in done_majors:
                 continue
             for release in reversed(self.releases):
-                if release.version.major == major:
+                if release.major == major:
                     runnable = [python for python in pythons if self.runs(release, python)]
                     if runnable:
                         yield _contemporary_python(release, runnable), release
@@ -250,14 +283,14 @@ class LibraryReleases:
         Ascending: the one after it, the first of each minor series and the newest; of many, a
         sample.
         """
-        later = [
-            release
-            for release in self.releases
-            if release.version > minimum.version and self.runs(release, python)
-        ]
-        series = {release.minor: release for release in reversed(later)}
-        chosen = dict.fromkeys([*later[:1], *reversed(series.values()), *later[-1:]])
-        ascending = sorted(chosen, key=lambda release: release.version)
+        later = later_than(self.releases, minimum.version)
+        series: dict[tuple[int, int], Release] = {}
+        for release in later:
+            # The first that runs of all is that of its series too.
+            if release.minor not in series and self.runs(release, python):
+                series[release.minor] = release
+        newest = next((item for item in reversed(later) if self.runs(item, python)), None)
+        ascending = list(dict.fromkeys([*series.values(), *([newest] if newest else [])]))
         if len(ascending) <= _MOST_FALLBACKS:
             return ascending
         last, steps = len(ascending) - 1, _MOST_FALLBACKS - 1
@@ -265,13 +298,7 @@ class LibraryReleases:
 
     def runs(self, release: Release, python: str) -> bool:
         """Return whether a release runs on the CPython."""
-        return self._obstacle(release, python) is None
-
-    def _obstacle(self, release: Release, python: str) -> Unsatisfiable | None:
-        key = (release.text, python)
-        if key not in self._obstacles:
-            self._obstacles[key] = library_obstacle(self.integration, release, python)
-        return self._obstacles[key]
+        return self.obstacles.of(release, python) is None
 
 
 def _contemporary_python(release: Release, pythons: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from matrix.errors import NothingSelectedError, UsageError
-from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.claim import TESTED, Claim, ClaimKind, Status
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import (
     Boundary,
@@ -18,6 +18,7 @@ from matrix.planning.boundaries import (
     branch_ranges,
     candidate_boundary,
     minimum_and_heads,
+    vendor_boundary,
 )
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
@@ -32,8 +33,9 @@ class Check:
     """One boundary of tracer releases on one framework.
 
     `pick` says which framework release in `specifier` is tested: `lowest` or `newest`; for a
-    library's row, `between` stands for its releases of the majors between those two. `minimum_of`
-    is the capability whose documented minimum applies, "" where none does.
+    library's row, `between` stands for its releases of the majors between those two; `tested` is
+    the one release that the vendor's tests cover, whatever its time. `minimum_of` is the capability
+    whose documented minimum applies, "" where none does.
     """
 
     claim: Claim
@@ -206,6 +208,8 @@ def _boundaries(
         return None
     if claim.status is Status.NOT_SUPPORTED:
         return (Boundary(candidate),)
+    if claim.get(TESTED):
+        return (vendor_boundary(tracer, candidate),)
     about = claim if claim.kind is ClaimKind.RUNTIME else minimum
     specifier = about.specifier if about else ""
     return (candidate_boundary(tracer, candidate, page.branches, specifier),)
@@ -234,6 +238,8 @@ def _frameworks(
     """Return the frameworks to test a claim on, each with its specifier and picks."""
     if rule.app:
         return [(rule.app, "", ("newest",))]
+    if claim.get(TESTED):
+        return [(rule.library or claim.subject, claim.specifier, (TESTED,))]
     if rule.library:
         picks = _picks(claim.specifier)
         with_between = ("lowest", "newest", "between") if len(picks) > 1 else picks

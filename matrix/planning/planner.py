@@ -24,7 +24,7 @@ from matrix.planning.page import ClaimPage, pages_by_document
 from matrix.planning.profiles import Profile, ProfileLimit, load_profile
 from matrix.planning.versions import TRACER, VersionChoice
 from matrix.pypi.client import Index
-from matrix.pypi.releases import Release, end_of_day
+from matrix.pypi.releases import Release, end_of_day, later_than
 
 
 def make_plan(  # noqa: PLR0913 - what a plan depends on
@@ -167,7 +167,7 @@ class _Planner:
         in_scope = self.versions.releases(TRACER).matching(
             *page.branches_of(minimum.final_text), claim.specifier
         )
-        later = [release for release in in_scope if release.version > minimum.version]
+        later = later_than(in_scope, minimum.version)
         runtimes = runtimes_of(claim, page, minimum, later, target)
         for subject, obstacle in runtimes.remarks:
             self.omit(claim, subject, obstacle)

@@ -8,16 +8,19 @@ import datetime as dt
 from packaging.version import Version
 
 from matrix.errors import IndexUnavailableError, NoUploadTimesError
+from matrix.model.claim import TESTED
 from matrix.model.index import Project
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
 from matrix.planning.coverage import Coverage
 from matrix.planning.existence import (
+    LibraryObstacles,
     LibraryReleases,
     Unsatisfiable,
     lowest_usable,
     newest_usable,
     standard_library_release,
+    tested_release,
     tracer_obstacle,
 )
 from matrix.planning.expectations import Check, runtimes_of
@@ -49,6 +52,7 @@ class VersionChoice:
     _libraries: dict[tuple[object, ...], LibraryReleases | Unsatisfiable] = dataclasses.field(
         default_factory=dict
     )
+    _obstacles: dict[tuple[str, str], LibraryObstacles] = dataclasses.field(default_factory=dict)
 
     def releases(self, name: str) -> Releases:
         """Return the releases of a project; raise `IndexUnavailableError`.
@@ -70,6 +74,8 @@ class VersionChoice:
 
     def release(self, check: Check, python: str) -> Release | Unsatisfiable:
         """Return the release of the framework or library for a check on a CPython."""
+        if check.pick == TESTED:
+            return self._tested_release(check, python)
         if check.rule.library:
             return self._library_release(check, python)
         choose = lowest_usable if check.pick == "lowest" else newest_usable
@@ -93,8 +99,9 @@ class VersionChoice:
                 # One of many projects: the rest of the plan can do without.
                 self._libraries[key] = Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
             else:
+                obstacles = self._obstacles.setdefault(key[:2], LibraryObstacles(integration))
                 self._libraries[key] = LibraryReleases.in_range(
-                    integration, project, check.specifier, era
+                    obstacles, project, check.specifier, era
                 )
         return self._libraries[key]
 
@@ -133,6 +140,16 @@ class VersionChoice:
         if isinstance(library, Unsatisfiable):
             return library
         return library.lowest(python) if check.pick == "lowest" else library.newest(python)
+
+    def _tested_release(self, check: Check, python: str) -> Release | Unsatisfiable:
+        try:
+            if check.rule.library:
+                project = self._library_project(self.integration(check))
+            else:
+                project = self.releases(check.framework)
+        except IndexUnavailableError as error:
+            return Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
+        return tested_release(project, check.specifier, python)
 
     def _library_project(self, integration: Integration) -> Releases:
         """Return the releases of all distributions of a library; raise `IndexUnavailableError`."""

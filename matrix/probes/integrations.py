@@ -18,6 +18,7 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from matrix.errors import UsageError, did_you_mean
 from matrix.probes.distributions import (
@@ -117,7 +118,7 @@ class Integration:
         named = (NamedDistribution(SpecifierSet(), distribution),)
         return dataclasses.replace(self, slug=name, distributions=named, synonyms=())
 
-    def named_pythons(self, version: str) -> SpecifierSet | None:
+    def named_pythons(self, version: str | Version) -> SpecifierSet | None:
         """Return the CPythons declared for a version, None where none are declared."""
         for versions, pythons in self.pythons:
             if versions.contains(version, prereleases=True):
@@ -297,8 +298,7 @@ class _DeclarationParser:
     def check_names(self, functions: set[str]) -> None:
         """Add a problem for each name that is probably a misspelt one."""
         for name, (line, _) in self.literals.items():
-            hint = did_you_mean(name, _PARSERS)
-            if name not in _PARSERS and hint:
+            if name not in _PARSERS and (hint := did_you_mean(name, _PARSERS)):
                 self.add_problem(line, f"unknown name {name!r}{hint}")
         for name in functions - _FUNCTIONS:
             hint = did_you_mean(name, _FUNCTIONS - functions)

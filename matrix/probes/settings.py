@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from matrix.errors import UsageError, did_you_mean
+from matrix.model.probe import Channel
 from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
@@ -49,6 +50,16 @@ class Settings:
         setting = self.get(name)
         merged = {**(self.base if setting.loaded else {}), **setting.environment}
         return {key: value.replace("{data}", str(data)) for key, value in merged.items()}
+
+
+def is_controlled_bare(channel: Channel) -> bool:
+    """Return whether the app without the tracer is a negative control of the channel.
+
+    It is as good a one as the switch of tracing itself where all answers are compared with it.
+    """
+    if channel.control is None or load_settings().get(channel.control).traced:
+        return False
+    return all(each.is_compared for each in channel.stimuli if each.decisive)
 
 
 @functools.cache

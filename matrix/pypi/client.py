@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import stamina
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -240,6 +239,8 @@ def fetch(
 
 def with_retries(request: Callable[[], T], on: type[Exception], wait_seconds: float) -> T:
     """Return what `request` returns, repeated with exponential back-off while it raises `on`."""
+    import stamina  # noqa: PLC0415 - start-up time: cached answers need none
+
     attempts = stamina.retry_context(
         on=on,
         attempts=ATTEMPTS,

@@ -104,8 +104,9 @@ _WHOLE_BYTES = 96 * 1024
 class SharedResults:
     """Results that several wheels have in common, computed once; safe for threads.
 
-    Wheels of one release have the same Python files, and one libddwaf for each machine. Members are
-    equal by path, size and CRC: enough for an audit, but no protection against a forger.
+    Wheels of one release have nearly the same Python files, and one libddwaf for each machine.
+    Members are equal by path, size and CRC: enough for an audit, but no protection against a
+    forger.
     """
 
     def __init__(self) -> None:
@@ -169,7 +170,7 @@ def inspect_wheel(  # noqa: PLR0913 - each has a default that is right
     def find_modules() -> tuple[ModuleImports, ...]:
         modules = cache.find_modules(digest) if cache else None
         if modules is None:
-            modules = _read_modules(wheel, python, limits)
+            modules = _read_modules(wheel, python, limits, shared)
             if cache:
                 cache.store_modules(digest, modules)
         return modules
@@ -207,28 +208,35 @@ def _read_libraries(
             return read_needed(library, wheel.read(member))
         return library
 
-    new = [member for member in members if not shared.has(_key(member))]
+    new = [member for member in members if not shared.has(_key("library", member))]
     wheel.prefetch(member for member in new if is_whole(member))
     wheel.prefetch_heads((member for member in new if not is_whole(member)), 2 * HEAD)
     libraries = []
     for member in members:
         try:
-            libraries.append(shared.once(_key(member), functools.partial(read, member)))
+            libraries.append(shared.once(_key("library", member), functools.partial(read, member)))
         except BadArtifactError as error:  # noqa: PERF203 - one may fail
             notes.append(str(error))
     return libraries
 
 
-def _key(member: Member) -> object:
-    return ("library", member.filename, member.CRC, member.file_size)
+def _key(kind: str, member: Member) -> object:
+    return (kind, member.filename, member.CRC, member.file_size)
 
 
 def _read_modules(
-    wheel: WheelArchive, members: Sequence[Member], limits: WheelLimits
+    wheel: WheelArchive, members: Sequence[Member], limits: WheelLimits, shared: SharedResults
 ) -> tuple[ModuleImports, ...]:
+    """Return the imports of each file; wheels for other platforms have all but a few of them."""
+
+    def read(member: Member) -> ModuleImports:
+        return read_module(member.filename, wheel.read(member))
+
     readable = [member for member in members if member.file_size <= limits.source]
-    wheel.prefetch(readable)
-    return tuple(read_module(member.filename, wheel.read(member)) for member in readable)
+    wheel.prefetch(member for member in readable if not shared.has(_key("module", member)))
+    return tuple(
+        shared.once(_key("module", member), functools.partial(read, member)) for member in readable
+    )
 
 
 def _digest(members: Sequence[Member]) -> str:
@@ -266,11 +274,14 @@ def inspect_wheels(  # noqa: PLR0913 - each has a default that is right
     """Return the contents of these wheels, in their order; start no wheel after `seconds`.
 
     Cached wheels are not fetched, and `offline` fetches none. `report` is called with the name of
-    each wheel that is done, from the caller's thread.
+    each wheel that is done, from the caller's thread, the cached ones first.
     """
     distinct = {file.filename: file for file in files}
     contents = {name: cache.find(file.sha256) for name, file in distinct.items()}
     missing = [file for name, file in distinct.items() if contents[name] is None]
+    for name, found in contents.items():
+        if found is not None:
+            report(name)
     refused: list[BadArtifactError] = []
     skipped: list[str] = [file.filename for file in missing] if offline else []
     fetched = 0

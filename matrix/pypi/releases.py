@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import datetime as dt
 import functools
+import operator
 from collections.abc import Sequence
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import Version
 
 from matrix.interpreters.targets import wheel_fits
@@ -89,8 +91,9 @@ class Release:
     _has_wheel: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict, repr=False)
     _has_target: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
     _pythons: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, repr=False)
+    _accepted: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
 
-    @property
+    @functools.cached_property
     def text(self) -> str:
         """Return the index's spelling of the version."""
         return self.release.version
@@ -103,7 +106,12 @@ class Release:
         """
         return self.version.base_version if self.version.is_prerelease else self.text
 
-    @property
+    @functools.cached_property
+    def major(self) -> int:
+        """Return the major series."""
+        return self.version.major
+
+    @functools.cached_property
     def minor(self) -> tuple[int, int]:
         """Return the minor series, such as (1, 9)."""
         return (self.version.major, self.version.minor)
@@ -168,9 +176,41 @@ class Release:
 
     def accepts_python(self, python: str) -> bool:
         """Return whether the release's own Requires-Python allows this CPython."""
-        required = {file.requires_python for file in self.release.files if not file.yanked}
-        version = _newest_patch(python)
-        return not required or any(specifier_allows(text, version) for text in required)
+        if python not in self._accepted:
+            required, version = self.required_pythons, _newest_patch(python)
+            self._accepted[python] = not required or any(
+                specifier_allows(text, version) for text in required
+            )
+        return self._accepted[python]
+
+    @functools.cached_property
+    def required_pythons(self) -> frozenset[str]:
+        """The distinct Requires-Python of its files, "" for a file that has none."""
+        if self.release.requires_python and not self.release.yanked:
+            # All files say the same, so they need not be parsed.
+            return frozenset({self.release.requires_python})
+        files = self.release.files
+        return frozenset(file.requires_python for file in files if not file.yanked)
+
+
+def later_than(releases: Sequence[Release], version: Version) -> Sequence[Release]:
+    """Return those of the releases, which are ascending, that are later than a version."""
+    return releases[bisect.bisect_right(releases, version, key=operator.attrgetter("version")) :]
+
+
+def _in_clause(releases: tuple[Release, ...], clause: Specifier) -> tuple[Release, ...]:
+    """Return those of ascending releases that are in one clause of a specifier."""
+
+    def contains(release: Release) -> bool:
+        return clause.contains(release.version, prereleases=True)
+
+    # A bound holds for all releases on one side of it, so it is looked for by bisection.
+    if clause.operator in (">=", ">"):
+        return releases[bisect.bisect_left(releases, True, key=contains) :]  # noqa: FBT003
+    if clause.operator in ("<", "<="):
+        beyond = bisect.bisect_left(releases, True, key=lambda item: not contains(item))  # noqa: FBT003
+        return releases[:beyond]
+    return tuple(release for release in releases if contains(release))
 
 
 class Releases:
@@ -213,13 +253,18 @@ class Releases:
     def matching(self, *specifiers: str) -> Sequence[Release]:
         """Return the releases that are in all of `specifiers`, ascending."""
         if specifiers not in self._matching:
-            parsed = [item for text in specifiers if (item := _parse_specifiers(text)) is not None]
-            self._matching[specifiers] = tuple(
-                release
-                for release in self.all
-                if all(item.contains(release.version, prereleases=True) for item in parsed)
-            )
+            self._matching[specifiers] = self._match(*specifiers)
         return self._matching[specifiers]
+
+    def _match(self, first: str = "", *others: str) -> tuple[Release, ...]:
+        if others:
+            # Each specifier is evaluated once; there are many more combinations.
+            promised = set(self.matching(*others))
+            return tuple(release for release in self.matching(first) if release in promised)
+        matching = self.all
+        for clause in _parse_specifiers(first) or ():
+            matching = _in_clause(matching, clause)
+        return matching
 
 
 def _newest_patch(python: str) -> str:

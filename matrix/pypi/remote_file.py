@@ -12,11 +12,13 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
-
-import requests
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
 
 from matrix.pypi.client import TRANSIENT_STATUS, with_retries, without_credentials
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 _CHUNK = 1 << 16
@@ -89,13 +91,19 @@ class _TransientError(BadArtifactError):
     """A failure worth a retry."""
 
 
+def _new_session() -> requests.Session:
+    import requests  # noqa: PLC0415 - start-up time: most runs fetch nothing
+
+    return requests.Session()
+
+
 @dataclasses.dataclass
 class HttpTransport:
     """Transport by HTTP; threads may share it. `wait_seconds` is the first pause before a retry."""
 
     wait_seconds: float = 0.5
     clock: Callable[[], float] = time.monotonic
-    _session: requests.Session = dataclasses.field(default_factory=requests.Session)
+    _session: requests.Session = dataclasses.field(default_factory=_new_session)
 
     def close(self) -> None:
         """Close the connections."""
@@ -108,6 +116,8 @@ class HttpTransport:
         )
 
     def _get_once(self, url: str, span: str, most: int, deadline: float) -> FileChunk:
+        import requests  # noqa: PLC0415 - start-up time
+
         shown = without_credentials(url)
         headers = {
             "Range": f"bytes={span}",
@@ -128,9 +138,9 @@ class HttpTransport:
         self, response: requests.Response, shown: str, span: str, most: int, deadline: float
     ) -> FileChunk:
         status, headers = response.status_code, response.headers
-        if status in TRANSIENT_STATUS or status >= requests.codes.server_error:
+        if status in TRANSIENT_STATUS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(shown, f"HTTP {status}")
-        if status not in (requests.codes.ok, requests.codes.partial):
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise BadArtifactError(shown, f"HTTP {status}")
         if headers.get("Content-Encoding", "identity") != "identity":
             raise BadArtifactError(shown, "the server compresses its answer")
@@ -147,7 +157,7 @@ class HttpTransport:
                 raise BadArtifactError(shown, "took too long")
         if announced is not None and announced != len(body):
             raise _TransientError(shown, f"received {len(body)} bytes of {announced}")
-        if status == requests.codes.ok:
+        if status == HTTPStatus.OK:
             return FileChunk(0, bytes(body), len(body))
         return _check_range(shown, span, headers.get("Content-Range", ""), bytes(body))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import email.parser
+import functools
 import io
 import struct
 from collections.abc import Mapping
@@ -197,6 +198,10 @@ def _is_requirement(line: str) -> bool:
     return True
 
 
+# Wheels of a release have the same lines, and parsing them takes most of the time.
+_requirement = functools.lru_cache(maxsize=4096)(Requirement)
+
+
 def requirements_on(
     metadata: WheelMetadata, environment: dict[str, str]
 ) -> tuple[WheelRequirement, ...]:
@@ -207,7 +212,7 @@ def requirements_on(
     """
     requirements = []
     for line in metadata.requires:
-        requirement = Requirement(line)
+        requirement = _requirement(line)
         if requirement.marker is not None:
             try:
                 if not requirement.marker.evaluate({**environment, "extra": ""}):
@@ -272,7 +277,16 @@ def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) 
 
 def modules_to_json(modules: tuple[ModuleImports, ...]) -> dict[str, Any]:
     """Return the modules as JSON values."""
-    return {"format": FORMAT, "modules": [dataclasses.astuple(module) for module in modules]}
+    rows = [
+        [
+            module.path,
+            [[one.module, one.name, one.line, one.condition] for one in module.imports],
+            module.names,
+            module.exact,
+        ]
+        for module in modules
+    ]
+    return {"format": FORMAT, "modules": rows}
 
 
 def modules_from_json(data: Mapping[str, Any]) -> tuple[ModuleImports, ...]:

@@ -20,10 +20,17 @@ from matrix.model.verdict import Outcome, PartVerdict, Verdict
 from matrix.pypi.releases import python_key
 from matrix.reporting.breakage import breakage_of
 from matrix.reporting.diff import RunDiff
+from matrix.reporting.html_audit import AuditPart
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
 from matrix.reporting.rows import VerdictRow, short_evidence
-from matrix.reporting.summary import document_names
+from matrix.reporting.summary import (
+    document_names,
+    document_titles,
+    headline,
+    outcome_counts,
+    unasked_text,
+)
 from matrix.reporting.text import (
     MARKS,
     ReasonText,
@@ -47,22 +54,23 @@ _SHORT = 240
 _FOLDER = "page"
 
 
-def render_page(
+def render_page(  # noqa: PLR0913 - the record, what is beside it, and a limit
     record: Record,
     digests: Digests,
     changed: RunDiff | None = None,
     searches: Sequence[Strip] = (),
     *,
+    audit: Sequence[AuditPart] = (),
     most: int = MAX_PAGE_BYTES,
 ) -> str:
-    """Return the text of the page; `changed` is the diff to the run before.
+    """Return the text of the page; `changed` is the diff to the run before, `audit` its findings.
 
     Evidence that does not fit into `most` bytes is omitted, and the page says so. Where its table
     alone is larger, texts are cut, and then rows are left out and counted.
     """
     page = ""
     for longest, rows in _SIZES:
-        page = _page(record, digests, changed, searches, most, longest, rows)
+        page = _page(record, digests, changed, searches, audit, most, longest, rows)
         if len(page.encode()) <= most:
             break
     return page
@@ -73,6 +81,7 @@ def _page(  # noqa: PLR0913, PLR0917 - the record, what is beside it, and three 
     digests: Digests,
     changed: RunDiff | None,
     searches: Sequence[Strip],
+    audit: Sequence[AuditPart],
     most: int,
     longest: int,
     rows: int | None,
@@ -85,6 +94,7 @@ def _page(  # noqa: PLR0913, PLR0917 - the record, what is beside it, and three 
     heat = dataclasses.replace(whole, lines=whole.lines[:rows])
     frame = _frame(record, heat, read, changed, searches)
     frame["more_rows"] = len(whole.lines) - len(heat.lines)
+    frame["audit"] = [part.first(rows) for part in shown(tuple(audit), longest)]
     bare = _render(frame, "", 0)
     evidence, missing = pack_evidence(record, heat, read, most - len(bare.encode()) - 1000)
     return _render(frame, evidence, missing)
@@ -143,16 +153,17 @@ def _frame(
     searches: Sequence[Strip],
 ) -> dict[str, Any]:
     names = document_names(record)
-    counts = {outcome.value: record.count(outcome) for outcome in Outcome}
-    tested = sum(bool(verdict.parts) for verdict in record.verdicts)
+    titles = document_titles(record)
+    counts = {outcome.value: count for outcome, count in outcome_counts(record).items()}
     lines = [_row(number, line, names, heat) for number, line in enumerate(heat.lines)]
     return {
         "record": record,
         "counts": counts,
         "marks": {outcome.value: mark for outcome, mark in MARKS.items()},
-        "tried": tested,
-        "claims": len(record.claims),
-        "documents": list(names),
+        "headline": headline(record),
+        "unasked": unasked_text(record),
+        "asked": sum(counts.values()),
+        "documents": [f"{name} ({titles[name]})" if name in titles else name for name in names],
         "pythons": heat.pythons,
         "targets": heat.targets,
         "groups": [

@@ -174,9 +174,7 @@ def verdict_strips(record: Record, heat: HeatMap) -> list[Strip]:
     strips = (
         _strip(record, line, name)
         for line in heat.lines
-        for name in dict.fromkeys(
-            (part.probe, part.channel) for part in line.verdict.parts if _is_off(part)
-        )
+        for name in dict.fromkeys(map(_experiment, filter(_is_off, line.verdict.parts)))
     )
     return [strip for strip in strips if len(strip.tried) > 1][:_MAX_STRIPS]
 
@@ -186,10 +184,15 @@ def _is_off(part: PartVerdict) -> bool:
     return part.outcome is Outcome.REFUTED or part.tightness in off
 
 
-def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
-    """Return the findings of one channel of a probe in all cells of a row."""
-    parts = [part for part in line.verdict.parts if (part.probe, part.channel) == name]
-    cells = {cell for part in parts for cell in part.cells}
+def _experiment(part: PartVerdict) -> tuple[str, str, str]:
+    return part.probe, part.channel, part.cells[0].target
+
+
+def _strip(record: Record, line: HeatRow, experiment: tuple[str, str, str]) -> Strip:
+    """Return the findings of one channel of a probe in the cells of a row on one target."""
+    name, target = experiment[:2], experiment[2]
+    parts = [part for part in line.verdict.parts if _experiment(part) == experiment]
+    cells = {cell for part in parts for cell in part.cells if cell.target == target}
     # A row of a library shows releases of the library where those differ, else of the tracer.
     libraries = {cell.framework_version for cell in cells}
     by_library = line.claims[0].kind.value in {"framework", "integration"} and len(libraries) > 1
@@ -212,7 +215,7 @@ def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
     ]
     subjects = sorted({cell.framework for cell in cells})
     return Strip(
-        title=f"{promise_text(line.claims[0])}, {name[1]}",
+        title=f"{promise_text(line.claims[0])}, {name[1]}, {target}",
         project=", ".join(subjects) if by_library else "ddtrace",
         tried=tuple(tried),
         documented=min(firsts, key=_version, default=""),

@@ -13,7 +13,16 @@ from typing import Any
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import RunDiff, VerdictChange
 from matrix.reporting.rows import WORST_FIRST, VerdictRow, short_evidence
-from matrix.reporting.summary import broken_rows, document_names, reason_summaries, verdict_rows
+from matrix.reporting.summary import (
+    broken_rows,
+    document_names,
+    document_titles,
+    headline,
+    outcome_counts,
+    reason_summaries,
+    unasked_text,
+    verdict_rows,
+)
 from matrix.reporting.text import (
     MARKS,
     count_text,
@@ -89,9 +98,11 @@ def _size(text: str) -> int:
 
 def _head(record: Record) -> Iterator[str]:
     counts = ", ".join(
-        f"{MARKS[outcome]} **{record.count(outcome)} {outcome.value}**" for outcome in _TITLES
+        f"{MARKS[outcome]} **{count} {outcome.value}**"
+        for outcome, count in outcome_counts(record).items()
     )
-    yield f"## {count_text(len(record.claims), 'claim')}: {counts}"
+    rest = f"; {unasked}" if (unasked := unasked_text(record)) else ""
+    yield f"## {headline(record)}: {counts}{rest}"
     yield ""
     if record.run.interrupted or record.run.lost:
         yield f"> The run did not come to its end. {_text(record.run.lost)}".rstrip()
@@ -161,6 +172,10 @@ def _end(record: Record) -> Iterator[str]:
         yield ""
         yield "</details>"
         yield ""
+    for name, title in document_titles(record).items():
+        short = document_names(record)[name]
+        yield f"- {_text(name if short == name else f'{short} is {name}')}: {_text(title)}"
+    yield ""
     run = record.run
     cells = count_text(len(record.cells), "cell")
     yield (

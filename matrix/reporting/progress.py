@@ -69,20 +69,25 @@ class RunCounts:
         self.done = 0
         self.reused = 0
         self.jobs = 1
+        self.building: dict[str, None] = {}
         self.running: dict[str, None] = {}
         self.verdicts: Counter[Outcome] = Counter()
         self.untested = 0
+        # The number of cells that end before the first claim has all of its cells.
+        self._first = 0
         self._seconds = 0.0
         self._ran = 0
 
     def take(self, event: events.Event) -> None:
         """Count an event."""
+        self._count_environment(event)
         match event:
             case events.RunStarted():
                 self.total = len(event.plan.cells)
                 self.jobs = max(event.jobs, 1)
                 claims = {claim.id for claim in event.plan.claims}
                 self.untested = len(claims - {part.claim for part in event.plan.parts})
+                self._first = _cells_before_a_verdict(event.plan)
             case events.ControlAdded():
                 self.total += 1
             case events.CellStarted():
@@ -96,26 +101,43 @@ class RunCounts:
                     self._ran += 1
                     self._seconds += event.seconds
             case events.VerdictReached():
-                self.verdicts[event.verdict.outcome] += 1
+                if event.verdict.cells or event.verdict.outcome is not Outcome.UNVERIFIED:
+                    self.verdicts[event.verdict.outcome] += 1
+            case _:
+                pass
+
+    def _count_environment(self, event: events.Event) -> None:
+        match event:
+            case events.EnvironmentRequested():
+                self.building[event.cell] = None
+            case events.EnvironmentReady() | events.EnvironmentFailed():
+                self.building.pop(event.cell, None)
             case _:
                 pass
 
     @property
     def seconds_left(self) -> float | None:
         """The time for the remaining cells at the pace of those that ran; None before one has."""
+        return self._seconds_until(self.total)
+
+    def _seconds_until(self, cells: int) -> float | None:
+        """Return the time until so many cells have ended."""
         if not self._ran:
             return None
-        left = max(self.total - self.done, 0)
-        return left * (self._seconds / self._ran) / self.jobs
+        return max(cells - self.done, 0) * (self._seconds / self._ran) / self.jobs
 
     @property
     def line(self) -> str:
         """All counts in a line."""
-        texts = [f"{self.done} of {self.total} cells"]
-        if self.running:
-            texts.append(f"{len(self.running)} running")
+        texts = [f"{self.done} of {self.total} cells done"]
         if self.reused:
             texts.append(f"{self.reused} reused")
+        if self.building:
+            texts.append(f"building {count_text(len(self.building), 'environment')}")
+        if self.running:
+            texts.append(f"{count_text(len(self.running), 'cell')} running")
+        if not self.verdicts and (first := self._seconds_until(self._first)):
+            texts.append(f"first verdict in about {_clock(first)}")
         if self.seconds_left is not None and self.done < self.total:
             texts.append(f"about {_clock(self.seconds_left)} left")
         texts += [
@@ -124,6 +146,16 @@ class RunCounts:
             if self.verdicts[outcome]
         ]
         return ", ".join(texts)
+
+
+def _cells_before_a_verdict(plan: Plan) -> int:
+    """Return how many cells end, in the order of the plan, before a claim has all of its cells."""
+    order = {planned.cell: number for number, planned in enumerate(plan.cells, 1)}
+    last: Counter[str] = Counter()
+    for part in plan.parts:
+        needed = max((order.get(cell, 0) for cell in part.required), default=0)
+        last[part.claim] = max(last[part.claim], needed)
+    return min(last.values(), default=0)
 
 
 def _clock(seconds: float) -> str:
@@ -284,9 +316,8 @@ def _opening(event: events.RunStarted, counts: RunCounts) -> Iterator[str]:
         f" {_place(plan, event)}"
     )
     if counts.untested:
-        verb = "has" if counts.untested == 1 else "have"
-        claims = count_text(counts.untested, "claim")
-        yield f"{claims} {verb} no experiment in this profile: listed at the end"
+        verb = "is" if counts.untested == 1 else "are"
+        yield f"{counts.untested} of them {verb} not asked in this profile: counted at the end"
 
 
 def _place(plan: Plan, event: events.RunStarted) -> str:

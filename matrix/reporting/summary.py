@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.judging.sentences import remark_text
 from matrix.model.capture import NETWORK, PARTS
+from matrix.model.claim import Claim
 from matrix.model.fact import Fact, FactKind
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -27,6 +29,8 @@ from matrix.reporting.rows import (
 from matrix.reporting.text import MARKS, count_text, promise_text, short_names
 from matrix.runs.record import CellRecord, Record
 from matrix.services.pool import Services
+from matrix.system.files import read_toml
+from matrix.system.paths import data_dir
 
 # Reasons whose details are alike for many cells, or tell what to do.
 _WITH_DETAILS = {
@@ -74,6 +78,16 @@ class ReasonSummary:
     details: tuple[str, ...] = ()
     folds: tuple[UntestedClaims, ...] = ()
 
+    @property
+    def unasked(self) -> int:
+        """The number of claims that nothing was asked about."""
+        return sum(len(fold.claims) for fold in self.folds)
+
+    @property
+    def asked(self) -> int:
+        """The number of claims that were asked, and are open."""
+        return self.claims - self.unasked
+
 
 def verdict_rows(record: Record) -> list[VerdictRow]:
     """Return the rows of claims with evidence, refuted first, then confirmed, then unverified.
@@ -119,13 +133,53 @@ def document_names(record: Record) -> dict[str, str]:
     return short_names(claim.document for claim in record.claims)
 
 
-def outcome_counts(record: Record) -> dict[Outcome, str]:
-    """Return the number of claims with each outcome, in words."""
-    texts = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in SHOWN_FIRST}
-    without = sum(len(item.claims) for item in untested_claims(record))
-    if without:
-        texts[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
-    return texts
+def document_titles(record: Record) -> dict[str, str]:
+    """Return the language of each document with the heading above its first promise.
+
+    A record has no title of a page: `日本語, “リリース”`.
+    """
+    first: dict[str, Claim] = {}
+    for claim in record.claims:
+        first.setdefault(claim.document, claim)
+    return {
+        name: f"{_language(claim.language)}, “{claim.heading}”"
+        if claim.heading
+        else _language(claim.language)
+        for name, claim in first.items()
+    }
+
+
+@functools.cache
+def _language(code: str) -> str:
+    """Return the name of a language in itself, or its code where we do not read it."""
+    path = data_dir() / "vocabulary" / f"{code}.toml"
+    return str(read_toml(path)["language"]) if code.isalpha() and path.is_file() else code
+
+
+def outcome_counts(record: Record) -> dict[Outcome, int]:
+    """Return the number of promises with each outcome, of those that were asked."""
+    counts = {outcome: record.count(outcome) for outcome in SHOWN_FIRST}
+    counts[Outcome.UNVERIFIED] -= sum(len(item.claims) for item in untested_claims(record))
+    return counts
+
+
+def headline(record: Record) -> str:
+    """Return how many of the promises that were asked hold: `9 of 12 promises asked hold`."""
+    counts = outcome_counts(record)
+    total, hold = sum(counts.values()), counts[Outcome.CONFIRMED]
+    if not total:
+        return f"none of {count_text(len(record.claims), 'promise')} was asked"
+    return f"{hold} of {count_text(total, 'promise')} asked {'holds' if hold == 1 else 'hold'}"
+
+
+def unasked_text(record: Record) -> str:
+    """Return how many promises were not asked: `486 were not asked in this profile`, or ""."""
+    folds = untested_claims(record)
+    count = sum(len(item.claims) for item in folds)
+    by_profile = any(item.reason is Reason.NOT_IN_PROFILE for item in folds)
+    verb = "was" if count == 1 else "were"
+    where = "profile" if by_profile else "run"
+    return f"{count} {verb} not asked in this {where}" if count else ""
 
 
 def reason_summaries(record: Record) -> list[ReasonSummary]:

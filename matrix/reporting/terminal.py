@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
@@ -27,11 +27,14 @@ from matrix.reporting.summary import (
     cell_counts,
     collect_remarks,
     document_names,
+    document_titles,
+    headline,
     isolation_warning,
     location_lines,
     outcome_counts,
     reason_summaries,
     target_marks,
+    unasked_text,
     verdict_rows,
 )
 from matrix.reporting.text import (
@@ -44,23 +47,29 @@ from matrix.reporting.text import (
     shorten,
 )
 from matrix.runs.record import Record
-from matrix.system.visible import powerless_markup, shown
+from matrix.system.visible import powerless_markup, shown, visible
 
 _LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
 _EVIDENCE = 280
 _WIDE = 100
 _INDENT = (0, 0, 0, 2)
+_NARROWEST = 20
+_REFUTED = Outcome.REFUTED
 
 
 def counts_line(record: Record) -> Text:
-    """Return the number of claims with each outcome."""
-    line = Text(f"{len(record.claims)} claims: ")
+    """Return how many of the promises that were asked hold, with the number of each outcome."""
+    line = Text(headline(record))
+    counts = outcome_counts(record)
     parts = [
-        Text(f"{MARKS[outcome]} {text}", STYLES[outcome])
-        for outcome, text in outcome_counts(record).items()
+        Text(f"{MARKS[outcome]} {count} {outcome.value}", STYLES[outcome])
+        for outcome, count in counts.items()
     ]
-    line.append_text(Text(", ").join(parts))
+    if any(counts.values()):
+        line.append(": ").append_text(Text(", ").join(parts))
+    if unasked := unasked_text(record):
+        line.append(f"; {unasked}")
     line.append(" (interrupted)" if record.run.interrupted else "")
     return line.append(f" ({_LOST[record.run.lost_to]} was lost)" if record.run.lost else "")
 
@@ -107,8 +116,11 @@ _DETAILS = 8
 _CELLS = 6
 
 
-def print_report(console: Console, record: Record) -> None:
-    """Print the verdicts, remarks, gaps and circumstances of a run."""
+def print_report(console: Console, record: Record, *, every: bool = False) -> None:
+    """Print the verdicts, remarks, gaps and circumstances of a run; `print_closing` comes after.
+
+    With `every`, list the promises too that were not asked.
+    """
     record = shown(record)
     console.print()
     console.print(counts_line(record), style="bold", highlight=False)
@@ -117,10 +129,10 @@ def print_report(console: Console, record: Record) -> None:
         console.print(item, highlight=False)
     _print_broken(console, record, names)
     _print_remarks(console, record)
-    _print_gaps(console, record, names)
-    short = [f"{name} is {full}" for full, name in names.items() if name != full]
-    if short:
-        _below(console, f"documents: {', '.join(short)}", "dim", 0)
+    _print_gaps(console, record, names, every=every)
+    for full, title in document_titles(record).items():
+        name = names[full] if names[full] == full else f"{names[full]} is {full}"
+        _below(console, f"document {name}: {title}", "dim", 0)
     _print_run(console, record)
     for warning in filter(None, (*record.run.warnings, isolation_warning(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
@@ -155,20 +167,21 @@ def _print_remarks(console: Console, record: Record) -> None:
     console.print()
 
 
-def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> None:
-    gaps = reason_summaries(record)
+def _print_gaps(console: Console, record: Record, names: Mapping[str, str], *, every: bool) -> None:
+    gaps = [gap for gap in reason_summaries(record) if every or gap.asked]
     if not gaps:
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
     for gap in gaps:
         texts = load_reasons()[gap.reason]
-        title = f"{texts.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
+        count = gap.claims if every else gap.asked
+        title = f"{texts.title} ({gap.reason.value}), {count_text(count, 'claim')}"
         _item(console, f"{title}: {texts.sentence}")
         # Not wrapped: it may be a command to copy.
         console.print(Text(f"  {texts.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
         for detail in gap.details[:_DETAILS]:
             _below(console, detail, "", 2)
-        for fold in gap.folds:
+        for fold in gap.folds if every else ():
             _below(console, f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}", "", 2)
             _below(console, place_text(fold.claims, names), "dim", 4)
     console.print()
@@ -187,9 +200,59 @@ def _print_run(console: Console, record: Record) -> None:
         ("as of", run.as_of),
         ("took", f"{record.run.seconds:.1f} s"),
     ):
-        console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
-    verdicts = Text.assemble((f"{'verdicts':<9} ", "bold"), counts_line(record))
-    console.print(verdicts, soft_wrap=True)
+        _print_field(console, name, text)
+
+
+def _print_field(console: Console, name: str, text: str) -> None:
+    console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+_CLOSING_REFUTED, _CLOSING_OPEN, _CLOSING_UNASKED = 8, 5, 4
+"""The most lines of each kind, so that the end of a run fits on a screen of 24 lines."""
+
+
+def print_closing(console: Console, record: Record, places: Mapping[str, str]) -> None:
+    """Print on one screen what was asked and answered; `places` name where the rest is.
+
+    Refuted promises come first, then what is open and why, then the reasons why others were not
+    asked.
+    """
+    names, gaps = document_names(record), reason_summaries(record)
+    rows: dict[tuple[Outcome, Reason | None], list[str]] = defaultdict(list)
+    for row in verdict_rows(record):
+        where = place_text(row.claims, names)
+        line = f"{promise_text(*row.claims)} [{where}]"
+        rows[row.verdict.outcome, row.verdict.reason].append(line)
+    console.print()
+    console.print(counts_line(record), style="bold", highlight=False, soft_wrap=True)
+    refuted = [line for (outcome, _), of in rows.items() for line in of if outcome is _REFUTED]
+    _print_lines(console, MARKS[_REFUTED], refuted, _CLOSING_REFUTED)
+    open_ = [
+        f"{gap.asked} open, {_titled(gap.reason)}: "
+        + "; ".join(rows[Outcome.UNVERIFIED, gap.reason])
+        for gap in gaps
+        if gap.asked
+    ]
+    _print_lines(console, MARKS[Outcome.UNVERIFIED], open_, _CLOSING_OPEN)
+    unasked = [f"{gap.unasked} not asked, {_titled(gap.reason)}" for gap in gaps if gap.unasked]
+    unasked[:1] = [f"{text}; --all lists them" for text in unasked[:1]]
+    _print_lines(console, "·", unasked, _CLOSING_UNASKED)
+    _print_field(console, "cells", f"{cell_counts(record)}, in {record.run.seconds:.1f} s")
+    for name, place in places.items():
+        _print_field(console, name, place)
+
+
+def _titled(reason: Reason) -> str:
+    return f"{load_reasons()[reason].title} ({reason.value})"
+
+
+def _print_lines(console: Console, mark: str, lines: Sequence[str], most: int) -> None:
+    """Print each text on one line of the console, and count those after the first ones."""
+    shown_lines = lines if len(lines) <= most else lines[: most - 1]
+    more = [f"and {len(lines) - len(shown_lines)} more"] if shown_lines is not lines else []
+    for text in (*shown_lines, *more):
+        line = shorten(visible(f"{mark} {text}"), max(console.width - 2, _NARROWEST))
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _item(console: Console, text: str) -> None:

@@ -25,6 +25,13 @@ class RunStarted:
 
 
 @dataclasses.dataclass(frozen=True)
+class EnvironmentRequested:
+    """The environment of a cell is missing, and will be built."""
+
+    cell: str
+
+
+@dataclasses.dataclass(frozen=True)
 class EnvironmentReady:
     """The environment of a cell was built or found after so many seconds."""
 
@@ -97,6 +104,7 @@ class RunFinished:
 
 Event = (
     RunStarted
+    | EnvironmentRequested
     | EnvironmentReady
     | EnvironmentFailed
     | ControlAdded

@@ -47,6 +47,7 @@ from matrix.runs.result_store import CaptureStore, ResultStore, entries_without_
 from matrix.runs.scheduler import Scheduler
 from matrix.runs.setup import RunOptions, run_context
 from matrix.system.paths import results_dir
+from matrix.system.processes import ending_signals
 
 CaptureFilter = Callable[[CellCapture], bool]
 OpenRunContext = Callable[
@@ -149,12 +150,7 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _STOPPING)
         stop()
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform == "win32":
-        numbers.append(signal.SIGBREAK)  # Ctrl-Break, which a CI runner sends to end a job
-    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
+    before = {number: signal.signal(number, handle) for number in ending_signals()}
     try:
         yield
     finally:

@@ -27,6 +27,7 @@ from matrix.runs.events import (
     Emit,
     EnvironmentFailed,
     EnvironmentReady,
+    EnvironmentRequested,
     Message,
     RunFinished,
     RunStarted,
@@ -199,6 +200,7 @@ class Scheduler:
             if self._builders is None or cell.environment is not None:
                 self._ready.put(cell)
             else:
+                self._emit(EnvironmentRequested(cell.id))
                 self._builders.request(cell.order, cell.planned)
 
     def _to_run(self, cells: Iterable[QueuedCell], builders: Builders) -> list[QueuedCell]:

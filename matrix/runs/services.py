@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 
+from matrix.docker.interface import ContainerEngine
 from matrix.environments.errors import BuildError
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
@@ -21,11 +24,26 @@ from matrix.runs.interface import (
     Runner,
     capture_not_run,
 )
+from matrix.services.external import ExternalService
 from matrix.services.pool import Services
 from matrix.services.recipes import NoServiceError
 
 # A cell that ended for one of these says nothing of its services.
 _NOT_BY_SERVICES = frozenset({Reason.ENGINE_LOST, Reason.INTERRUPTED})
+
+
+def run_services(
+    external: Mapping[str, ExternalService], *, offline: bool, engine: ContainerEngine | None = None
+) -> Services:
+    """Return the services of a run, as a context manager that ends them."""
+
+    def install(requirements: Sequence[str], as_of: dt.date) -> Path:
+        # Where no service has to be installed, what builds environments is not imported.
+        from matrix.runs.environments import service_interpreter  # noqa: PLC0415 - start-up time
+
+        return service_interpreter(requirements, as_of, offline=offline)
+
+    return Services(external, build=install, engine=engine)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.cells.job import CellJob, Limits
+from matrix.cells.job import CellJob, Limits, load_per_cpu
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
-from matrix.docker.interface import ContainerEngine, ContainerError
+from matrix.docker.interface import ContainerError
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.manifest import Manifests
 from matrix.environments.store import EnvironmentStore, store_root
@@ -28,17 +28,11 @@ from matrix.model.probe import Probe
 from matrix.model.service import Service
 from matrix.runs.backend import FallbackEnvironments, FallbackRunner, RunBackend
 from matrix.runs.checked import CheckedRunner
-from matrix.runs.environments import (
-    CellWork,
-    ImageEnvironments,
-    LocalEnvironments,
-    service_interpreter,
-)
+from matrix.runs.environments import CellWork, ImageEnvironments, LocalEnvironments
 from matrix.runs.interface import CellRequest, Environments, RunContext, SystemClock
-from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
+from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner, run_services
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService
-from matrix.services.pool import Services
 from matrix.system.files import read_data
 from matrix.system.paths import cache_dir
 
@@ -80,19 +74,21 @@ class JobFactory:
     slow: Limits
     keep: bool = False
     services: Callable[[PlannedCell], tuple[Service, ...]] = lambda _planned: ()
+    load: Callable[[], float] = load_per_cpu
 
     def make(self, request: CellRequest) -> CellJob:
         """Return the job of a cell; raise OSError where its folder cannot be made."""
         planned, environment = request.planned, request.require_environment()
         folder = self.scratch / planned.cell.id
         folder.mkdir(parents=True, exist_ok=True)
+        is_emulated = planned.cell.target in self.backend.where.emulated
         job = CellJob(
             planned=planned,
             key=request.key,
             python=environment.python,
             lock=environment.lock,
             probes=tuple(self.probes[name] for name in planned.probes if name in self.probes),
-            limits=self.slow if planned.cell.target in self.backend.where.emulated else self.limits,
+            limits=(self.slow if is_emulated else self.limits).for_load(self.load()),
             scratch=folder,
             keep=self.keep,
             services=self.services(planned),
@@ -155,10 +151,8 @@ def run_context(
         jobs = JobFactory(
             probes, scratch, backend, limits, slow, keep=options.keep, services=needs.ensure
         )
-        # Once more for the count of processes after a crash.
-        longest = slow.cell * (options.repeats + 1) + _GRACE_SECONDS
         contained, local = (
-            Workers(CellWork(contained=in_container), jobs.make, options.jobs, longest)
+            Workers(CellWork(contained=in_container), jobs.make, options.jobs, job_seconds)
             for in_container in (True, False)
         )
         environments = _served_environments(backend, options, probes, needs)
@@ -202,14 +196,6 @@ def _served_environments(
     return FallbackEnvironments(environments, lambda: served(local), host_target())
 
 
-def run_services(
-    external: Mapping[str, ExternalService], *, offline: bool, engine: ContainerEngine | None = None
-) -> Services:
-    """Return the services of a run, as a context manager that ends them."""
-    install = functools.partial(service_interpreter, offline=offline)
-    return Services(external, build=install, engine=engine)
-
-
 def backend_environments(
     backend: RunBackend,
     probes: Mapping[str, Probe],
@@ -247,6 +233,12 @@ def cell_limits(backend: RunBackend) -> tuple[Limits, Limits]:
 def default_jobs() -> int:
     """Return two cells for each CPU: a cell waits for half of its time (polls, heartbeats)."""
     return _CELLS_PER_CPU * cpu_count()
+
+
+def job_seconds(job: CellJob) -> float:
+    """Return how long a worker may take for a job: one that takes longer hangs, and is ended."""
+    # Once more for the count of processes after a crash.
+    return job.limits.cell * (job.planned.repeats + 1) + _GRACE_SECONDS
 
 
 def cpu_count() -> int:

@@ -106,10 +106,14 @@ class _Task:
 
 
 class Workers:
-    """A `Runner` of up to `count` processes; `limit` in seconds is for a whole cell."""
+    """A `Runner` of up to `count` processes; `limit` returns the seconds for a whole job."""
 
     def __init__(
-        self, task_work: Work, make_job: Callable[[CellRequest], Any], count: int, limit: float
+        self,
+        task_work: Work,
+        make_job: Callable[[CellRequest], Any],
+        count: int,
+        limit: Callable[[Any], float],
     ) -> None:
         self._work = task_work
         self._make_job = make_job
@@ -165,7 +169,7 @@ class _Slot(threading.Thread):
         self,
         task_work: Work,
         tasks: queue.SimpleQueue[_Task | None],
-        limit: float,
+        limit: Callable[[Any], float],
         stopped: threading.Event,
     ) -> None:
         super().__init__(name="worker", daemon=True)
@@ -216,11 +220,12 @@ class _Slot(threading.Thread):
         pipe: Connection,
         job: Any,  # noqa: ANN401 - of the type that `make_job` returns
     ) -> CellCapture | tuple[Reason, str]:
+        limit = self._limit(job)
         try:
             pipe.send(job)
-            if not pipe.poll(self._limit):
+            if not pipe.poll(limit):
                 self._end()
-                return Reason.TIMED_OUT, f"the cell did not end within {self._limit:g} s"
+                return Reason.TIMED_OUT, f"the cell did not end within {limit:g} s"
             answer = pipe.recv()
         except (EOFError, OSError):
             code = self._end()

@@ -5,10 +5,12 @@ The TOML files of `matrix/data` are read once; any other is read and written.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -29,14 +31,16 @@ _POLL_SECONDS = 0.05
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def read_regular(path: Path, max_bytes: int) -> bytes:
+def read_regular(path: Path, max_bytes: int, *, follow_link: bool = True) -> bytes:
     """Return the content of a regular file; raise OSError for any other, and for a larger one.
 
-    Never waits, as reading a FIFO or a terminal does: where those are refused, none is opened.
+    Never waits, as reading a FIFO or a terminal does: where those are refused, none is opened. A
+    link is one only with `follow_link`.
     """
-    _check_regular(path.stat())
-    # Between the two calls the file may be replaced by a FIFO.
+    _check_regular(path.stat() if follow_link else path.lstat())
+    # Between the two calls the file may be replaced by a FIFO, or by a link.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags |= 0 if follow_link else getattr(os, "O_NOFOLLOW", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         _check_regular(os.fstat(file.fileno()))
         content = file.read(max_bytes + 1)
@@ -101,6 +105,32 @@ def put_in_place(part: Path, final: Path) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def remove_tree(top: Path) -> None:
+    """Remove a folder of untrusted content, however deep it is and whatever its modes; no links.
+
+    What cannot be removed is left.
+    """
+    if sys.platform == "win32":
+        shutil.rmtree(top, ignore_errors=True)  # which knows junctions
+        return
+    with contextlib.suppress(OSError):
+        folders = [top]
+        while folders:
+            folder = folders[-1]
+            folder.chmod(stat.S_IRWXU)
+            found = len(folders)
+            for path in folder.iterdir():
+                if path.is_symlink() or not path.is_dir():
+                    path.unlink()
+                elif folder == top:
+                    folders.append(path)
+                else:  # paths of deep folders are too long for the system
+                    path.chmod(stat.S_IRWXU)
+                    folders.append(path.rename(top / secrets.token_hex(8)))
+            if len(folders) == found:
+                folders.pop().rmdir()
 
 
 def is_disk_full(error: OSError) -> bool:

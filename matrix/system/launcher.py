@@ -6,6 +6,11 @@ JSON and a line of JSON in answer: `{}` for a start, or `errno` and `text`. Late
 follows, as in subprocess, once nothing of the process is left. The client sends `T` for SIGTERM;
 everything is killed when it sends `K` or closes the socket.
 
+It is our own also where bubblewrap is installed. That has the same namespaces and starts in less (8
+ms of CPU time instead of 13, beside 1.4 for a process without either), but a launcher of ours would
+have to start it, for the limits, for SIGTERM to the app and for the report of its end; root would
+stay root; and what is isolated would depend on its version, so both ways would have to be tested.
+
 For each process there is a keeper, which waits for these; the first process of the new process ids,
 which reaps orphans, and ends everything with the app; and the app.
 """

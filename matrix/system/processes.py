@@ -135,6 +135,16 @@ class ProcessTree:
                 os.killpg(self.process.pid, number)
 
 
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that ask this process to end, without those that it was told to ignore."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        numbers.append(signal.SIGBREAK)  # Ctrl-Break, which a CI runner sends to end a job
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
 class ChildRegistry:
     """Processes and containers that must not outlive this process; safe for threads."""
 

@@ -24,9 +24,10 @@ _ETC = (
     *("redhat-release", "resolv.conf", "services", "ssl/certs", "ssl/openssl.cnf", "timezone"),
 )
 _SYS = ("/sys/devices/system/cpu",)
-_MEMORY = {"/tmp": 256 << 20, "/dev/shm": 64 << 20}  # noqa: S108 - inside
+_OWN_BYTES = 256 << 20
+_MEMORY = {"/tmp": _OWN_BYTES, "/dev/shm": 64 << 20}  # noqa: S108 - inside
 # The parts of a CPython's prefix: that may be somebody's home.
-_PYTHON_PARTS = ("bin", "lib", "lib64", "ssl")
+_PYTHON_PARTS = ("bin", "include", "lib", "lib64", "ssl")
 _LIBRARIES = """
 for name in ("bz2", "ctypes", "curses", "hashlib", "lzma", "readline", "sqlite3", "ssl", "zlib"):
     try:
@@ -46,18 +47,21 @@ Step = tuple[object, ...]
 class View:
     """Files and folders, beside the system's own, that can be read, and those that can be written.
 
-    Each is at its own path inside; one that does not exist is left out.
+    Each is at its own path inside; one that does not exist is left out. `own` are empty folders of
+    256 MiB in memory, which end with the process.
     """
 
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    own: tuple[Path, ...] = ()
 
     def steps(self) -> list[Step]:
         """Return the steps that make a file system of it, parents first."""
         shown = {**dict.fromkeys(_system_paths(), False), **dict.fromkeys(self.readable, False)}
         shown |= dict.fromkeys(self.writable, True)
+        sizes = {**_MEMORY, **dict.fromkeys(map(str, self.own), _OWN_BYTES)}
         steps: list[tuple[Path, int, Step]] = [
-            (Path(folder), 0, ("memory", folder, size)) for folder, size in _MEMORY.items()
+            (Path(folder), 2, ("memory", folder, size)) for folder, size in sizes.items()
         ]
         steps += [
             (path, 0, ("memory", str(path), 0))

@@ -13,7 +13,7 @@ import functools
 import json
 import os
 import platform
-import select
+import selectors
 import socket
 import subprocess
 import sys
@@ -69,6 +69,11 @@ class Mechanism:
     text: str
     user: int = 0
     missing: tuple[str, ...] = ()
+
+    @property
+    def own_files(self) -> bool:
+        """Tell whether processes have a file system of their own."""
+        return bool(self.name) and self.name == NAMESPACES
 
 
 NONE = Mechanism("", "no sandbox", missing=PARTS[1:])
@@ -154,6 +159,8 @@ class SandboxedTree:
         self.exit_code: int | None = None
         self._received = b""
         self._control = _LAUNCHER.send(request, streams)
+        self._readable = selectors.DefaultSelector()
+        self._readable.register(self._control, selectors.EVENT_READ)
         answer = self._receive(_START_SECONDS)
         if answer is None or "errno" in answer or "code" in answer:
             self.close()
@@ -190,6 +197,7 @@ class SandboxedTree:
         self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(_END_SECONDS)
+        self._readable.close()
         self._control.close()
 
     def _send(self, command: bytes) -> None:
@@ -201,7 +209,7 @@ class SandboxedTree:
         deadline = time.monotonic() + seconds
         while b"\n" not in self._received:
             remaining = max(0.0, deadline - time.monotonic())
-            if not select.select([self._control], [], [], remaining)[0]:
+            if not self._readable.select(remaining):
                 return None
             try:
                 data = self._control.recv(4096)

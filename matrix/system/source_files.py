@@ -85,13 +85,21 @@ def _module_file(root: Path, module: str) -> Path:
 @functools.cache
 def _read_imports(path: Path, root: Path) -> list[str]:
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [item.name for item in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             inner = [f"{node.module}.{item.name}" for item in node.names]
             names += [name if _module_file(root, name).is_file() else node.module for name in inner]
     return [name for name in names if name.split(".")[0] == _PACKAGE]
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements below a node; expressions, which contain none, are passed over."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
 
 
 def plugins(package: ModuleType, attribute: str) -> Iterator[tuple[str, Any]]:

@@ -87,6 +87,7 @@ def test_other_requests_have_no_spans() -> None:
         ("/v0.4/traces", MSGPACK, b"\x91" * 5000 + b"\xc0"),
         ("/v0.5/traces", MSGPACK, msgpack.packb([["a"], [[[7] * 12]]])),
         ("/v0.5/traces", MSGPACK, msgpack.packb([["a"], [[[0] * 11]]])),
+        ("/v0.5/traces", MSGPACK, msgpack.packb([[["a"]], [[[0] * 9 + [{}, {}, 0]]]])),
         ("/telemetry/proxy/x", {}, b"not json"),
         ("/telemetry/proxy/x", {}, b"[" * 100_000),
         ("/telemetry/proxy/x", {"content-encoding": "gzip"}, b"not gzip"),

@@ -116,6 +116,22 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
         assert request(agent.port, "POST", "/x", body=chunks, encode_chunked=True)[0] == 413
 
 
+def test_all_requests_together_are_bounded_however_small_they_are_on_the_way() -> None:
+    strings = ["x" * 5_000, ""]
+    span = [0, 0, 0, 1, 1, 0, 1, 1, 0, {}, {}, 0]
+    bomb = msgpack.packb([strings, [[span] * 1_000]])
+    packed = {"Content-Type": "application/msgpack"}
+    with Agent(max_bytes=50_000) as agent:
+        for _ in range(3):
+            chunks = iter([b'["', b"y" * 20_000, b'"]'])
+            request(agent.port, "POST", "/x", body=chunks, encode_chunked=True)
+        request(agent.port, "PUT", "/v0.5/traces", headers=packed, body=bomb)
+        assert agent.wait_for(lambda requests: len(requests) == 4, 10)
+    left_out = {"left_out": "beyond 50000 bytes"}
+    assert [item.body == left_out for item in agent.requests] == [False, False, True, True]
+    assert len(json.dumps([item.body for item in agent.requests])) < 50_000
+
+
 def test_a_client_that_disconnects_is_no_error_of_the_agent(agent: Agent) -> None:
     with socket.create_connection(("127.0.0.1", agent.port)) as connection:
         connection.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 100\r\n\r\nonly this")

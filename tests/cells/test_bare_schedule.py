@@ -13,7 +13,9 @@ from matrix.cells.schedule import (
     compared_tasks,
     failed_tasks,
     suspect_tasks,
+    switched_off,
     tasks_of,
+    without_switched_off,
 )
 from matrix.model.capture import BARE
 from matrix.model.probe import Channel, Compared, Probe, Stimulus
@@ -39,13 +41,35 @@ def test_a_request_that_several_channels_have_is_sent_bare_once() -> None:
     assert all(each.control and not each.channel.configs for each in bare.tasks)
 
 
+def test_tracing_is_switched_off_only_where_the_tracer_may_be_at_fault() -> None:
+    tasks = tasks_of([load_probes()["web-tracing"]], "flask")
+    first = without_switched_off(tasks)
+    assert [each for each in tasks if each not in first] == [
+        each for each in tasks if each.channel.control == "untraced" and each.control
+    ]
+    (suspect, *_) = first
+    assert switched_off([suspect]) == (dataclasses.replace(suspect, control=True),)
+
+
+def test_the_control_of_a_feature_always_runs() -> None:
+    tasks = (task(dataclasses.replace(ATTACK, compared=Compared.ANSWER), control=True),)
+    assert without_switched_off(tasks) == tasks
+    assert switched_off(tasks) == ()
+
+
+def test_the_switch_of_tracing_is_the_control_where_answers_are_not_compared() -> None:
+    uncompared = Task(PROBE, Channel("static", "off", (ATTACK,), "untraced"), control=True)
+    assert without_switched_off([uncompared]) == (uncompared,)
+    assert switched_off([dataclasses.replace(uncompared, control=False)]) == ()
+
+
 def test_nothing_runs_bare_that_is_not_compared() -> None:
     assert bare_process(compared_tasks([task()])) == ()
 
 
 def test_every_library_and_web_framework_is_compared() -> None:
     for probe in load_probes().values():
-        channels = [channel for channel in probe.channels if channel.setting != "appsec"]
+        channels = [channel for channel in probe.channels if channel.control == "untraced"]
         if probe.name.startswith("integration-") or probe.name == "web-tracing":
             assert compared_tasks(
                 tasks_of(

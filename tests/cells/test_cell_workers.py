@@ -23,7 +23,7 @@ from matrix.runs.interface import CellRequest
 from matrix.runs.workers import Workers
 if __name__ == "__main__":
     job = pickle.loads(Path(sys.argv[1]).read_bytes())
-    workers = Workers(CellWork(), lambda *_: job, count=1, limit=60)
+    workers = Workers(CellWork(), lambda *_: job, count=1, limit=lambda _: 60)
     request = CellRequest(0, job.planned, None, "key")
     capture = workers.submit(request, print).result().capture
     print(capture.isolation or capture.detail)

@@ -77,6 +77,13 @@ def test_an_untraced_control_is_judged_and_repeated_if_it_fails(
     assert repeats == ([0] if reason is None else [0, 1, 2])
 
 
+def test_the_load_of_the_run_itself_makes_no_wait_longer() -> None:
+    assert LIMITS.for_load(3.0) is LIMITS
+    assert LIMITS.for_load(6.0).start == 2 * LIMITS.start
+    assert LIMITS.for_load(6.0).free_bytes == LIMITS.free_bytes
+    assert LIMITS.for_load(1e9) == LIMITS.for_load(1e6)
+
+
 def test_a_cell_on_a_full_disk_has_no_results(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, free_bytes=2**60)
     capture = run_cell(fake_job(tmp_path, "good", limits=limits))

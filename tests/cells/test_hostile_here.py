@@ -133,6 +133,15 @@ def test_it_takes_no_more_than_its_share(tmp_path: Path) -> None:
     }
 
 
+def test_it_fills_no_disk_and_leaves_nothing_in_its_folder(tmp_path: Path) -> None:
+    job = hostile(tmp_path, "fill-scratch", [])
+    filled = result(run_cell(job))
+    assert filled["written"] <= 256 << 20
+    assert filled["beside"] in {"FileNotFoundError", "OSError", "PermissionError"}
+    assert job.scratch is not None
+    assert [*job.scratch.iterdir()] == []
+
+
 def test_a_good_cell_shows_the_same_and_says_how_it_was_isolated(tmp_path: Path) -> None:
     capture = in_worker(fake_job(tmp_path, "good"))
     assert shown(capture, "appsec") == [True]
@@ -145,6 +154,24 @@ def test_what_is_not_isolated_is_named(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "good"))  # in this process, which is on the network
     assert not capture.isolated
     assert capture.not_isolated == ("network",)
+
+
+def test_it_makes_its_worker_take_no_more_than_its_share(tmp_path: Path) -> None:
+    job = hostile(tmp_path, "send-without-end", [])
+    limits = dataclasses.replace(PATIENT, agent_bytes=1_000_000)
+    capture = in_worker(dataclasses.replace(job, limits=limits))
+    attacks = process_of(capture, "appsec").exchanges
+    assert str([200] * 9) in [item.body for item in attacks if item.stimulus == "scanner"]
+    assert len(json.dumps(capture.to_json())) < 3_000_000
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from matrix.cells.run import prepare_worker\n"
+        "prepare_worker()\n"
+        "bytearray(5 << 30)\n"
+    )
+    command = [sys.executable, "-c", script, str(project_root())]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert b"MemoryError" in done.stderr
 
 
 def test_when_the_process_that_runs_it_is_killed_nothing_is_left(tmp_path: Path) -> None:

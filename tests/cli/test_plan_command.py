@@ -98,6 +98,47 @@ def test_a_page_of_ones_own(offline: Path, capsys: pytest.CaptureFixture[str]) -
     assert {cell["framework"] for cell in data["cells"]} == {"django", "flask"}
 
 
+REGISTRY = """\
+[{"dependency": "django", "integration": "django", "auto-instrumented": true, "python_versions": {
+    "3.9": {"minimum_package_version": "3.2.18", "maximum_package_version": "4.2",
+            "tested_versions": ["3.2.18", "4.1.7", "4.2"]}}},
+ {"dependency": "letterpress", "integration": "press", "python_versions": {
+    "3.9": {"minimum_package_version": "1", "maximum_package_version": "1",
+            "tested_versions": ["1"]}}}]
+"""
+
+
+def test_what_the_vendor_tests(offline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = offline / "registry.json"
+    registry.write_text(REGISTRY, encoding="utf-8")
+    options = (str(registry), "--tested", "--ddtrace", "2.*")
+    data = plan_json(capsys, *options)
+    assert {claim["id"]: claim["cells"] for claim in data["claims"]} == {
+        "registry/integration/django/django/3.9/3.2.18": 1,
+        "registry/integration/django/django/3.9/4.1.7": 1,
+        "registry/integration/django/django/3.9/4.2": 1,
+        "registry/integration/letterpress/press/3.9/1": 0,
+    }
+    assert {cell["ddtrace"] for cell in data["cells"]} == {"2.21.12"}
+    assert main(["plan", "--offline", *options]) == ExitCode.OK
+    assert "no experiment: write apps/libraries/letterpress.py" in capsys.readouterr().out
+
+
+def test_a_document_without_tested_releases_has_nothing_to_test(
+    offline: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, registry = offline / "own.md", offline / "registry.json"
+    page.write_text(PAGE, encoding="utf-8")
+    registry.write_text(REGISTRY, encoding="utf-8")
+    for documents in ([str(page)], [str(registry), str(page)]):
+        assert main(["plan", "--offline", "--tested", *documents]) == ExitCode.USAGE
+        message = capsys.readouterr().err
+        assert "no tested releases in own, which --tested asks for" in message
+        assert "supported_versions.json" in message
+    assert main(["plan", "--offline", "--tested"]) == ExitCode.USAGE
+    assert "needs a document" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

@@ -64,6 +64,8 @@ def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
         (["--since", "never"], "no file 'never'"),
         (["--minimum", "none.json"], "cannot read none.json"),
         (["--minimum", "none.json", "--badge", "-"], "--minimum is for the page"),
+        (["--audit", "none.json"], "cannot read none.json"),
+        (["--audit", "none.json", "--badge", "-"], "--audit is for the page"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -84,4 +86,4 @@ def test_a_page_without_captures_says_so(tmp_path: Path) -> None:
     path.write_text(json.dumps(record_json()), encoding="utf-8")
     page = tmp_path / "page.html"
     assert main(["report", str(path), "--html", str(page)]) == ExitCode.OK
-    assert "promises hold" in page.read_text(encoding="utf-8")
+    assert "asked hold" in page.read_text(encoding="utf-8")

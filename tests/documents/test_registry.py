@@ -99,12 +99,21 @@ def test_each_cpython_of_an_entry_is_a_claim(tmp_path: Path) -> None:
 
 
 def test_tested_releases_are_kept_beside_the_claims(tmp_path: Path) -> None:
-    reading = read(tmp_path, json.dumps(ENTRIES, indent=4))
+    text = json.dumps(ENTRIES, indent=4)
+    reading = read(tmp_path, text)
     assert [item.claim for item in reading.tested] == [claim.id for claim in reading.claims]
     first = reading.tested[0]
     assert (first.dependency, first.python, first.automatic) == ("aiobotocore", "3.9", False)
     assert first.versions == ("1.0.7", "2.0.1", "3.5.0")
     assert (first.minimum, first.maximum) == ("1.0.7", "3.5.0")
+    lines = text.split("\n")
+    for item in reading.tested:
+        for version in item.versions:
+            assert lines[item.line_of(version) - 1].strip(" ,") == f'"{version}"'
+    # On one line, and in the other forms, a release has the place of its entry.
+    for other in (json.dumps(ENTRIES), TABLE, YAML):
+        for item in read(tmp_path, other).tested:
+            assert all(item.line_of(version) == item.line for version in item.versions)
 
 
 def test_the_table_has_one_range_for_all_cpythons(tmp_path: Path) -> None:

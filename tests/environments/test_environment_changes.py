@@ -196,7 +196,7 @@ class UvWithDamage:
     """A uv whose cache has a changed file until it is cleaned."""
 
     def __init__(self) -> None:
-        self.cleaned: list[str] = []
+        self.cleaned: list[tuple[str, list[str]]] = []
 
     def __call__(self, command: Command) -> CommandResult:
         words = list(command.argv)
@@ -214,7 +214,8 @@ class UvWithDamage:
                 f"envier.py,sha256={digest},5\nenvier-1.0.dist-info/RECORD,,\n../x,sha256=1,1\n"
             )
         elif "clean" in words:
-            self.cleaned += words[words.index("clean") + 1 : words.index("--quiet")]
+            names = words[words.index("clean") + 1 : words.index("--quiet")]
+            self.cleaned.append((Path(command.environ["UV_CACHE_DIR"]).name, names))
         return CommandResult(0, "", "")
 
 
@@ -228,7 +229,7 @@ def test_a_changed_file_in_the_cache_of_uv_is_fetched_again(tmp_path: Path) -> N
     tools = Toolbox(tmp_path, "https://index.example/simple", False, uv, 60)
     lock = parse_lock(f"envier==1.0 --hash=sha256:{'a' * 64}")
     UvInstaller(tools).build(INTERPRETER, REQUIREMENTS, lock, tmp_path / "env")
-    assert uv.cleaned == ["envier"]
+    assert uv.cleaned == [("uv", ["envier"]), ("uv-sources", ["envier"])]
     assert next((tmp_path / "env").rglob("envier.py")).read_text() == "x = 1"
     (notice,) = tools.take_notices()
     assert "envier.py" in notice

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from matrix.environments.lock import LockedFile, dump_lock, parse_lock
+from matrix.environments.errors import BuildError
+from matrix.environments.lock import LockedFile, dump_lock, find_damaged, parse_lock, read_installed
 from matrix.environments.requirements import load_recipes, requirements_for, sentinel
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
 from matrix.system.paths import data_dir
 
 HASHES = st.integers(0, 16**64 - 1).map(lambda number: f"{number:064x}")
@@ -116,3 +118,37 @@ def test_a_mistyped_key_of_a_recipe_is_an_error(tmp_path: Path) -> None:
 
 def test_the_sentinel_is_a_module_name() -> None:
     assert set(sentinel().import_name) <= set(string.ascii_lowercase + "_")
+
+
+def test_a_distribution_without_a_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "evil.egg-info").mkdir()
+    (tmp_path / "evil.egg-info" / "PKG-INFO").write_text("Version: 1\n", "ascii")
+    with pytest.raises(BuildError, match=r"evil\.egg-info names no distribution") as caught:
+        read_installed(tmp_path)
+    assert caught.value.reason is Reason.WRONG_INSTALL
+
+
+def test_a_record_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "evil-1.0.dist-info").mkdir()
+    (tmp_path / "evil-1.0.dist-info" / "RECORD").write_text("x" * 200_000, "ascii")
+    with pytest.raises(BuildError, match="RECORD cannot be read") as caught:
+        find_damaged(tmp_path, str)
+    assert caught.value.reason is Reason.WRONG_INSTALL
+
+
+def test_a_record_makes_us_read_nothing_but_the_environment(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "evil-1.0.dist-info").mkdir(parents=True)
+    for path in (tmp_path / "secret", site / "module.py"):
+        path.touch()
+    rows = f"{tmp_path / 'secret'},sha256=x,1\n../secret,sha256=x,1\nmodule.py,sha256=x,1\n"
+    (site / "evil-1.0.dist-info" / "RECORD").write_text(rows, "ascii")
+    read: list[Path] = []
+
+    def sha256(path: Path) -> str:
+        read.append(path)
+        return "y"
+
+    found = find_damaged(site, sha256)
+    assert found == {"evil": "module.py"}
+    assert read == [site / "module.py"]

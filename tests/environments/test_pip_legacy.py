@@ -42,6 +42,16 @@ def test_sources_are_built_once_and_known_files_are_not_fetched_again(tmp_path: 
     assert pip.commands.count("virtualenv") == 2
 
 
+def test_pip_which_builds_sources_writes_to_a_folder_of_its_own_only(tmp_path: Path) -> None:
+    pip = LegacyPip()
+    EnvironmentStore(tmp_path, index=index_of(), runner=pip).ensure(
+        LEGACY_INTERPRETER, LEGACY_REQUIREMENTS
+    )
+    assert len(pip.views) == 2
+    scratch = tmp_path / "environments" / "scratch"
+    assert all(path.parent == scratch for view in pip.views for path in view.writable)
+
+
 def test_an_index_that_is_down_is_not_a_missing_wheel(tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path, index=FakeIndex({}), runner=LegacyPip(), wait_seconds=0)
     with pytest.raises(BuildError, match="no answer for 'ddtrace'") as caught:

@@ -125,9 +125,14 @@ def verified(
     return World(ClaimCase(pages, verdicts, ObservedFindings(findings, final)), static, contained)
 
 
-def decided(paths: Sequence[Path], *wrong: str, outcome: Outcome = Outcome.REFUTED) -> World:
+def decided(
+    paths: Sequence[Path],
+    *wrong: str,
+    outcome: Outcome = Outcome.REFUTED,
+    partials: Path | None = None,
+) -> World:
     """Return documents without a run, with verdicts on the claims whose id has one of the parts."""
-    reading, pages = read_pages(paths, lenient=True)
+    reading, pages = read_pages(paths, lenient=True, partials=partials)
     verdicts = {
         claim.id: Verdict(claim.id, outcome, None, None, text_facts("Seen."))
         for claim in reading.claims

@@ -14,6 +14,7 @@ from helpers.environment_fakes import INTERPRETER, FakeIndex, project, published
 from helpers.tree_fakes import wheel
 from matrix.environments.toolbox import Command, CommandResult
 from matrix.model.environment import Requirements
+from matrix.system.sandbox import View
 
 __all__ = ["FILES", "LEGACY_INTERPRETER", "LEGACY_REQUIREMENTS", "LegacyPip", "index_of"]
 
@@ -52,6 +53,7 @@ class LegacyPip:
         self.files = files
         self.commands: list[str] = []
         self.addresses: list[str] = []
+        self.views: list[View] = []
 
     def __call__(self, command: Command) -> CommandResult:
         argv = list(command.argv)
@@ -62,9 +64,11 @@ class LegacyPip:
             (folder / "bin").mkdir()
             (folder / "bin" / "python").write_text("")
             return CommandResult(0, "", "")
-        if "compileall" in argv[-2]:
+        if "compileall" in argv[-1]:
             return CommandResult(0, "", "")
         self.commands.append(argv[3])
+        assert command.view is not None
+        self.views.append(command.view)
         if argv[3] == "download":
             return self._download(command, Path(argv[argv.index("--dest") + 1]))
         assert argv[3] == "wheel"

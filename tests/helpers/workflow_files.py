@@ -16,7 +16,7 @@ from matrix.system.paths import project_root
 __all__ = ["FOLDER", "Step", "Workflow", "nox_calls", "steps", "workflow_named", "workflows"]
 
 FOLDER = Path(".github") / "workflows"
-_SESSION = re.compile(r"\bnox -s (?P<name>\S+)(?: -- (?P<arguments>.*))?$")
+_SESSION = re.compile(r"\bnox -s (?P<name>\S+)(?: -- (?P<arguments>[^|;&]*))?")
 
 
 @dataclasses.dataclass(frozen=True)

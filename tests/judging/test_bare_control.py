@@ -36,6 +36,7 @@ from matrix.model.verdict import Finding, Observed, Outcome
 VERSION = "1.9.0"
 ATTACK = Stimulus("attack", Says("blocked"), "/{shop}/", plain=200, compared=Compared.ANSWER)
 BLOCKED = dataclasses.replace(ATTACK, compared=Compared.NOTHING)
+SAME_STATUS = dataclasses.replace(ATTACK, compared=Compared.STATUS)
 
 
 def answered(item: ProcessCapture, body: str, status: int | None = 200) -> ProcessCapture:
@@ -145,7 +146,7 @@ def test_a_block_is_no_broken_app() -> None:
 
 def test_what_differs_between_two_answers_of_the_app_alone_is_not_compared() -> None:
     processes = [on(f"blocked {number}", repeat=number) for number in range(3)]
-    found = find([*processes, off("fine"), bare("blocked 8", "blocked 9")])
+    found = find([*processes, off("fine"), bare("fine 8", "fine 9")])
     assert found.shows is Observed.PRESENT
 
 
@@ -164,9 +165,32 @@ def test_an_app_that_is_traced_only_with_the_feature_off_starts_untraced() -> No
 
 
 def test_a_switch_of_tracing_that_does_nothing_leaves_the_bare_app_as_control() -> None:
-    found = find([on(), off("blocked"), bare("blocked")])
+    found = find([on(), off("blocked"), bare("fine")], SAME_STATUS)
     assert found.shows is Observed.PRESENT
     assert "its switch is no control here" in evidence_text(found.facts)
+
+
+def test_the_bare_app_stands_in_for_the_switch_of_tracing() -> None:
+    found = find([on(), bare("fine")], SAME_STATUS)
+    assert found.shows is Observed.PRESENT
+    assert "Without ddtrace it does not show." in evidence_text(found.facts)
+
+
+def test_what_shows_without_the_tracer_too_proves_nothing() -> None:
+    for processes in ([on(), off("fine"), bare("blocked")], [on(), bare("blocked")]):
+        found = find(processes)
+        assert (found.shows, found.reason) == (Observed.UNKNOWN, Reason.SHOWS_WITHOUT_FEATURE)
+
+
+def test_the_bare_app_stands_in_for_no_switch_of_a_feature() -> None:
+    probes = {PROBE: probe(stimuli=(SAME_STATUS,))}
+    (found,) = findings_of(capture(MINIMUM, processes=[on(), bare("fine")]), (PROBE,), probes)
+    assert (found.shows, found.reason) == (Observed.UNKNOWN, Reason.NO_CONTROL)
+
+
+def test_what_is_missing_where_the_bare_app_fails_says_nothing_of_the_tracer() -> None:
+    found = find([on("fine"), bare("fine", status=500)], SAME_STATUS)
+    assert (found.shows, found.reason) == (Observed.UNKNOWN, Reason.BROKEN_START)
 
 
 def test_a_switch_of_a_feature_that_does_nothing_proves_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model.index import File
-from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
+from matrix.pypi.inspect import (
+    SharedResults,
+    WheelCache,
+    WheelInspection,
+    inspect_wheel,
+    inspect_wheels,
+)
 from matrix.pypi.remote_file import (
     BadArtifactError,
     FileChunk,
@@ -82,6 +89,33 @@ def test_a_second_run_asks_nothing(files: Files, transport: HttpTransport, tmp_p
     assert second.contents == first.contents
     assert second.fetched == 0
     assert not files.ranges
+
+
+def test_wheels_of_a_release_share_the_files_that_are_equal() -> None:
+    shared = SharedResults()
+    one, other = (
+        inspect_wheel(
+            f"demo-1.0-{number}.whl",
+            "",
+            io.BytesIO(wheel({"demo/a.py": "import six\n", "demo/b.py": f"import m{number}\n"})),
+            shared=shared,
+        )
+        for number in range(2)
+    )
+    assert one.modules[0] is other.modules[0]
+    names = [item.imports[0].module for each in (one, other) for item in each.modules]
+    assert names == ["six", "m0", "six", "m1"]
+    assert one.sources != other.sources
+
+
+def test_progress_counts_what_is_cached(
+    files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    listed = [files.add(NAME, big_wheel()), files.add(NAME.replace("cp39", "cp310"), big_wheel())]
+    inspect_wheels(listed[:1], WheelCache(tmp_path), transport)
+    done: list[str] = []
+    inspect_wheels(listed, WheelCache(tmp_path), transport, report=done.append)
+    assert done == [file.filename for file in listed]
 
 
 def test_damage_in_the_cache_is_mended(

@@ -84,9 +84,10 @@ class Tags(HTMLParser):
 def test_the_first_thing_said_is_how_many_promises_hold() -> None:
     made = record_of((claim(1), CONFIRMED), (claim(2), REFUTED), (claim(3), CRASHED))
     text = render_page(made, nothing)
-    assert "<h1>1 of 3 promises holds, <em>1 does not</em></h1>" in text
+    assert "<h1>1 of 2 promises asked holds, <em>1 does not</em></h1>" in text
+    assert '<p class="lead">1 was not asked in this run.' in text
     assert "<b>1</b> confirmed" in text
-    assert "<b>1</b> could not be checked" in text
+    assert "<b>0</b> could not be checked" in text
 
 
 def test_a_square_is_as_bad_as_its_worst_part_and_only_where_a_part_was_asked() -> None:

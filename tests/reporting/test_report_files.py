@@ -19,6 +19,7 @@ from matrix.model.verdict import Outcome
 from matrix.reporting.diff import compare_records
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import COMMENT_BYTES, SUMMARY_BYTES, badge_to_json, render_markdown
+from matrix.reporting.summary import outcome_counts, unasked_text
 from matrix.runs.record import Record
 from matrix.system.paths import project_root
 
@@ -68,8 +69,9 @@ def test_markdown_keeps_its_size_and_leaves_nothing_untold(
     made = many(answers, "wörd " * 80)
     text = render_markdown(made, most=most)
     assert len(text.encode()) <= most
-    for outcome in Outcome:
-        assert f"**{made.count(outcome)} {outcome.value}**" in text
+    for outcome, count in outcome_counts(made).items():
+        assert f"**{count} {outcome.value}**" in text
+    assert unasked_text(made) in text
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ from matrix.reporting.summary import (
     untested_claims,
     verdict_rows,
 )
-from matrix.reporting.terminal import counts_line, print_report
+from matrix.reporting.terminal import counts_line, print_closing, print_report
 from matrix.runs.events import RunFinished, RunStarted, VerdictReached
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import parse_record
@@ -162,6 +162,7 @@ def colours(record: Record) -> list[str]:
         file=out, width=400, force_terminal=True, color_system="standard", legacy_windows=False
     )
     print_report(console, record)
+    print_closing(console, record, {})
     return re.findall(r"\x1b\[[1-9][0-9;]*m[✓✗?] [^\x1b]*", out.getvalue())
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from helpers.record_fixture import BAD, GOOD, OPEN, TWIN, mixed_plan, mixed_record, stored_cell
-from helpers.run_fakes import BEFORE, CONTROL, MINIMUM, SNAPSHOT, finding, part, plan
+from helpers.run_fakes import BEFORE, CONTROL, MINIMUM, SNAPSHOT, claim, finding, part, plan
 from rich.console import Console
 
 from matrix.errors import ExitCode, StorageError
@@ -22,13 +22,22 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome
 from matrix.reporting.json import record_to_json, write_text_json
 from matrix.reporting.progress import RunCounts, display
-from matrix.reporting.summary import cell_counts, reason_summaries, untested_claims, verdict_rows
-from matrix.reporting.terminal import print_report
+from matrix.reporting.summary import (
+    cell_counts,
+    document_titles,
+    reason_summaries,
+    untested_claims,
+    verdict_rows,
+)
+from matrix.reporting.terminal import print_closing, print_report
 from matrix.reporting.text import load_reasons
 from matrix.runs.events import (
     CellFinished,
     CellStarted,
     ControlAdded,
+    EnvironmentFailed,
+    EnvironmentReady,
+    EnvironmentRequested,
     Event,
     RunFinished,
     RunStarted,
@@ -39,11 +48,20 @@ from matrix.runs.record import Record
 from matrix.runs.run import exit_code
 from matrix.system.paths import data_dir
 
+COUNTED = "2 of 3 promises asked hold: ✗ 1 refuted, ✓ 2 confirmed, ? 0 unverified"
 
-def printed(of: Record, width: int = 400) -> str:
+
+def printed(of: Record, width: int = 400, *, every: bool = True) -> str:
     out = io.StringIO()
-    print_report(Console(file=out, width=width), of.dated("the time of each release"))
+    console = Console(file=out, width=width)
+    print_report(console, of.dated("the time of each release"), every=every)
     return out.getvalue()
+
+
+def closed(of: Record, width: int = 120) -> list[str]:
+    out = io.StringIO()
+    print_closing(Console(file=out, width=width), of, {"record": "records/then.json"})
+    return out.getvalue().splitlines()
 
 
 def test_every_reason_has_words_and_every_word_a_reason() -> None:
@@ -90,11 +108,8 @@ def test_the_report_names_outcome_place_evidence_and_remedy() -> None:
     assert lines[folded + 1].strip() == "a.md:3"
     assert "platform-not-here), 1 claim:" in text
     assert load_reasons()[Reason.PLATFORM_NOT_HERE].remedy in text
-    counted = (
-        "4 claims: ✗ 1 refuted, ✓ 2 confirmed, ? 1 unverified (1 of them without an experiment)"
-    )
-    assert text.count(counted) == 2
-    assert line_of(counted) < line_of("✗ refuted ")
+    assert text.count(f"{COUNTED}; 1 was not asked in this run") == 1
+    assert line_of(COUNTED) < line_of("✗ refuted ")
     assert "2 run, 1 reused" in text
     assert "documented" in text
     assert "the time of each release" in text
@@ -108,6 +123,56 @@ def test_a_report_of_any_width_names_every_place_and_outcome(width: int) -> None
         assert place in text
     assert text.index("✗refuted") < text.index("✓confirmed(exact)")
     assert max(len(line) for line in printed(mixed_record(), width).splitlines()[:12]) <= width
+
+
+def test_what_was_not_asked_is_listed_only_when_told_and_counted_last() -> None:
+    brief = printed(mixed_record(), every=False)
+    assert "a.md:3" not in brief
+    assert "not verified, and how" not in brief
+    assert closed(mixed_record()) == [
+        "",
+        f"{COUNTED}; 1 was not asked in this run",
+        "  ✗ capability threat-detection >=1.9.0 (number 2) [a.md:2]",
+        "  · 1 not asked, other platform (platform-not-here); --all lists them",
+        "cells     2 run, 1 reused, in 12.5 s",
+        "record    records/then.json",
+    ]
+
+
+def test_the_end_of_a_run_of_any_size_fits_on_one_screen() -> None:
+    (refuted,) = (item for item in mixed_record().verdicts if item.claim == BAD.id)
+    open_ = [
+        dataclasses.replace(refuted, outcome=Outcome.UNVERIFIED, reason=reason) for reason in Reason
+    ]
+    unasked = [dataclasses.replace(item, parts=(), cells=()) for item in open_]
+    answers = [*[refuted] * 40, *open_, *unasked]
+    claims = [claim(number) for number in range(len(answers))]
+    record = dataclasses.replace(
+        mixed_record(),
+        claims=tuple(claims),
+        verdicts=tuple(
+            dataclasses.replace(item, claim=of.id) for of, item in zip(claims, answers, strict=True)
+        ),
+    )
+    for width in (60, 80, 160):
+        lines = closed(record, width)
+        assert len(lines) <= 24
+        told = [line for line in lines if line.startswith("  ")]
+        assert max(map(len, told)) <= width
+        marks = [line[2] for line in told]
+        assert marks == sorted(marks, key="✗?·".index)
+        assert "  ✗ and 33 more" in lines
+
+
+def test_a_document_is_called_by_its_language_and_first_heading() -> None:
+    pages = [
+        dataclasses.replace(GOOD, language="ja", heading="リリース"),
+        dataclasses.replace(TWIN, language="../xx"),
+    ]
+    record = dataclasses.replace(mixed_record(), claims=(*pages, BAD, OPEN))
+    titles = {"a.md": "日本語, “リリース”", "b.md": "../xx, “Capabilities”"}
+    assert document_titles(record) == titles
+    assert "document a.md: 日本語, “リリース”" in printed(record)
 
 
 def test_an_interrupted_run_says_so() -> None:
@@ -210,8 +275,26 @@ def test_the_tally_follows_the_run() -> None:
     assert list(tally.running) == [CONTROL]
     # Two cells left, four seconds each as the one that ran, two at a time.
     assert tally.seconds_left == pytest.approx(4.0)
-    assert "2 of 4 cells, 1 running, 1 reused, about 4 s left" in tally.line
+    assert "2 of 4 cells done, 1 reused, 1 cell running, about 4 s left" in tally.line
     assert "2 confirmed" in tally.line
+    assert "unverified" not in tally.line, "nothing was asked there"
+
+
+def test_the_line_says_what_is_going_on_and_when_the_first_verdict_comes() -> None:
+    tally = RunCounts()
+    tally.take(RunStarted(mixed_plan(), 1))
+    tally.take(EnvironmentRequested(BEFORE))
+    tally.take(EnvironmentRequested(CONTROL))
+    assert tally.line == "0 of 3 cells done, building 2 environments"
+    tally.take(EnvironmentReady(BEFORE, 1.0))
+    tally.take(CellStarted(BEFORE))
+    assert tally.line == "0 of 3 cells done, building 1 environment, 1 cell running"
+    tally.take(EnvironmentFailed(CONTROL, Reason.BUILD_FAILED, "no compiler"))
+    tally.take(CellFinished(BEFORE, None, "", 20.0, reused=False))
+    # The minimum, the release before and the control are all cells of the first claim.
+    assert tally.line == ("1 of 3 cells done, first verdict in about 40 s, about 40 s left")
+    tally.take(VerdictReached(mixed_record().verdicts[1]))
+    assert "first verdict" not in tally.line
 
 
 def shown(environ: dict[str, str], *, terminal: bool = False) -> str:
@@ -227,7 +310,7 @@ def shown(environ: dict[str, str], *, terminal: bool = False) -> str:
 def test_plain_lines_where_there_is_no_terminal() -> None:
     lines = shown({}).splitlines()
     assert lines[0].startswith("4 claims, 3 cells, profile documented")
-    assert lines[1] == "1 claim has no experiment in this profile: listed at the end"
+    assert lines[1] == "1 of them is not asked in this profile: counted at the end"
     assert not any("platform-not-here" in line for line in lines)
     assert f"[1/3] {MINIMUM}: observed, reused" in lines
     assert f"[2/3] {BEFORE}: crashed, 4.0 s: signal 11" in lines

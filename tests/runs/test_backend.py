@@ -34,7 +34,7 @@ from matrix.model.verdict import Observed, Outcome
 from matrix.reporting.json import record_to_json
 from matrix.reporting.progress import display
 from matrix.reporting.summary import isolation_warning, location_lines, target_marks
-from matrix.reporting.terminal import print_report
+from matrix.reporting.terminal import print_closing, print_report
 from matrix.runs.events import Event, Message, RunStarted, VerdictReached
 from matrix.runs.record import CellRecord, Record
 from matrix.system.paths import data_dir
@@ -108,7 +108,9 @@ def result(
 
 def printed(of: Record, width: int = 180) -> str:
     out = io.StringIO()
-    print_report(Console(file=out, width=width), of.dated("the time of each release"))
+    console = Console(file=out, width=width)
+    print_report(console, of.dated("the time of each release"), every=True)
+    print_closing(console, of, {})
     return out.getvalue()
 
 

@@ -198,16 +198,25 @@ def test_what_dead_runs_left_is_removed_and_told(answering: Answering) -> None:
 
 
 def job_for(
-    target: str, runs: RunBackend, folder: Path, *, contained: bool
+    target: str, runs: RunBackend, folder: Path, *, contained: bool, load: float = 0.0
 ) -> tuple[object, Limits]:
     cell = planned(f"cp39-{target}-django3.2-ddtrace1.9.0")
     made = FakeEnvironments(ready=True)
     made.image = image(target) if contained else None
     environment = made._make(cell)
-    job = JobFactory({}, folder, runs, *cell_limits(runs)).make(
+    job = JobFactory({}, folder, runs, *cell_limits(runs), load=lambda: load).make(
         CellRequest(0, cell, environment, "key")
     )
     return job.image, job.limits
+
+
+def test_every_wait_is_longer_on_a_busy_machine(answering: Answering, tmp_path: Path) -> None:
+    answering(DOCKER)
+    with open_backend("docker") as runs:
+        for target in (X86, ARM):
+            _, quiet = job_for(target, runs, tmp_path, contained=True, load=3.0)
+            _, busy = job_for(target, runs, tmp_path, contained=True, load=9.0)
+            assert busy == quiet.times(3.0)
 
 
 def test_an_emulated_cell_has_longer_limits_and_the_others_have_not(

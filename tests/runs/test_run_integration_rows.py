@@ -25,7 +25,7 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.reporting.progress import VerdictBatches, display
 from matrix.reporting.rows import VerdictRow, group_untested, group_verdicts, short_evidence
-from matrix.reporting.summary import collect_remarks
+from matrix.reporting.summary import collect_remarks, headline
 from matrix.reporting.terminal import print_report, render_svg
 from matrix.reporting.text import place_text, promise_text, python_ranges, short_names
 from matrix.runs.events import CellStarted, RunStarted, VerdictReached
@@ -185,7 +185,7 @@ def test_a_report_says_what_the_short_names_stand_for() -> None:
         Console(file=out, width=180), Record.of(of, (), verdicts, SNAPSHOT, 1.0).dated("then")
     )
     assert "a_rather…:1 " in out.getvalue()
-    assert "a_rather… is a_rather_long_name.md" in out.getvalue()
+    assert "a_rather… is a_rather_long_name.md: English, “Capabilities”" in out.getvalue()
 
 
 def lines_of(words: str) -> set[tuple[str, int]]:
@@ -235,7 +235,7 @@ def whole_run() -> Record:
 @pytest.mark.parametrize("width", [90, 180, 500])
 def test_every_claim_is_in_the_report_with_its_subject_and_line(width: int) -> None:
     out = io.StringIO()
-    print_report(Console(file=out, width=width), whole_run().dated("then"))
+    print_report(Console(file=out, width=width), whole_run().dated("then"), every=True)
     # Where a row wraps is of no matter here.
     text = " ".join(out.getvalue().split())
     named = lines_of(re.sub(r"(?<=[,:-]) (?=\d)", "", text))
@@ -362,7 +362,7 @@ def test_a_picture_is_well_formed_loads_nothing_and_is_the_same_every_time() -> 
     words = "".join(root.itertext()).replace("\xa0", " ")
     assert "refuted" in words
     assert "confirmed (exact)" in words
-    assert f"{len(run.claims)} claims" in words
+    assert headline(run) in words
     assert re.findall(r"https?:[^\s\"']+", svg) == ["http://www.w3.org/2000/svg"]
     assert "url(" not in svg.replace("url(#", "")
     assert (

@@ -63,7 +63,7 @@ if __name__ == "__main__":
         journal = Journal(folder / "journal.jsonl")
         captures = CaptureStore(folder / "captures")
         store = ResultStore(journal, captures, "code", "judge")
-        workers = Workers(ScriptedWork(folder), make_job, count=1, limit=60)
+        workers = Workers(ScriptedWork(folder), make_job, count=1, limit=lambda _: 60)
         context = RunContext(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
         scheduler = Scheduler(of, PROBES, context, store, emit)
         with stopping(scheduler.stop):

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX sign
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(ScriptedWork(tmp_path), job_name, count=1, limit=SECONDS)
+    workers = Workers(ScriptedWork(tmp_path), job_name, count=1, limit=lambda _: SECONDS)
     yield workers
     workers.kill()
 
@@ -59,7 +59,7 @@ def test_a_surprise_in_a_worker_is_told_with_its_trace(workers: Workers) -> None
 
 
 def test_a_cell_that_overstays_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    workers = Workers(ScriptedWork(tmp_path), job_name, count=1, limit=3.0)
+    workers = Workers(ScriptedWork(tmp_path), job_name, count=1, limit=lambda _: 3.0)
     try:
         late = run_job(workers, "hang")
         assert late.failed is Reason.TIMED_OUT
@@ -91,7 +91,7 @@ class SlowEnd(ScriptedWork):
 
 
 def test_a_cell_that_comes_while_all_are_killed_ends_too(tmp_path: Path) -> None:
-    workers = Workers(SlowEnd(tmp_path), job_name, count=1, limit=SECONDS)
+    workers = Workers(SlowEnd(tmp_path), job_name, count=1, limit=lambda _: SECONDS)
     workers.submit(request("hang"), ignore)
     until((tmp_path / "pids").exists)
     killing = threading.Thread(target=workers.kill)
@@ -106,7 +106,7 @@ def test_a_full_disk_at_the_start_of_a_cell_is_its_reason(tmp_path: Path) -> Non
     def full(_request: CellRequest) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    workers = Workers(ScriptedWork(tmp_path), full, count=1, limit=SECONDS)
+    workers = Workers(ScriptedWork(tmp_path), full, count=1, limit=lambda _: SECONDS)
     failed = run_job(workers, "one")
     assert (failed.failed, failed.key) == (Reason.DISK_FULL, "one")
     workers.kill()
@@ -119,7 +119,7 @@ sys.path[:0] = {paths!r}
 from helpers.worker_jobs import ScriptedWork, ignore, job_name, request
 from matrix.runs.workers import Workers
 if __name__ == "__main__":
-    workers = Workers(ScriptedWork(Path(sys.argv[1])), job_name, count=1, limit=60)
+    workers = Workers(ScriptedWork(Path(sys.argv[1])), job_name, count=1, limit=lambda _: 60)
     workers.submit(request("hang"), ignore).result()
 """
 

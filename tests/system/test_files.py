@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from matrix.errors import did_you_mean
-from matrix.system.files import is_disk_full, read_toml, write_atomic, write_toml
+from matrix.system.files import is_disk_full, read_toml, remove_tree, write_atomic, write_toml
 
 
 @pytest.mark.parametrize("content", ["é\r\n", b"\xff\n"])
@@ -68,3 +70,27 @@ def test_a_full_disk_is_told_from_other_errors() -> None:
 def test_a_hint_names_the_closest_choice_if_any_is_close() -> None:
     assert did_you_mean("djago", ["flask", "django"]) == "; did you mean 'django'?"
     assert did_you_mean("zzz", ["flask", "django"]) == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the depth is that of POSIX")
+def test_a_folder_is_removed_however_deep_it_is_and_whatever_its_modes(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.write_text("kept", "ascii")
+    top = tmp_path / "top"
+    (top / "closed" / "folder").mkdir(parents=True)
+    (top / "closed" / "file").touch()
+    (top / "closed" / "link").symlink_to(beside)
+    (top / "folders").symlink_to(tmp_path)
+    if sys.platform != "win32":
+        os.mkfifo(top / "fifo")
+    (top / "closed").chmod(0)
+    below = os.open(top, os.O_RDONLY)
+    for _ in range(3_000):
+        os.mkdir("deep", dir_fd=below)
+        following = os.open("deep", os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = following
+    os.close(below)
+    remove_tree(top)
+    assert [*tmp_path.iterdir()] == [beside]
+    assert beside.read_text("ascii") == "kept"

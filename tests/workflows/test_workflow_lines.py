@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,7 @@ def test_the_tests_of_a_pull_request(hub: Hub) -> None:
     job = not_skipped(run.job("tests", {"python": "3.10"}))
     assert job.result == "success", job_output(job)
     assert "tests collected" in job.output["tests.yml:tests:4"]
+    assert re.search(r"^verdicts .* confirmed", job.output["tests.yml:tests:5"], re.MULTILINE)
     assert_all_lines_ran(run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -45,13 +46,22 @@ class CoveredRange:
 
 @dataclasses.dataclass(frozen=True)
 class PromisedRow:
-    """A promised range, and what of it is tested; `untested` are the rest's ranges in words."""
+    """A promised range, and what of it is tested; `untested` are the rest's ranges in words.
+
+    `outside` is what is tested of the library instead, where nothing in the range is. `claims` are
+    the ids of the promises, `places` the entries of the registry. `automatic` is what these say,
+    None where they do not say it, or not the same.
+    """
 
     subject: str
     specifier: str
     documents: tuple[str, ...]
     tested: tuple[CoveredRange, ...]
     untested: tuple[str, ...]
+    outside: tuple[CoveredRange, ...] = ()
+    claims: tuple[str, ...] = ()
+    places: tuple[DocumentLine, ...] = ()
+    automatic: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,13 +93,15 @@ class _Registry:
     def tested(self, claim: Claim) -> list[VendorTested]:
         """Return what is tested of the library that a row names.
 
-        That is the dependency of its name, those of the experiment that the name leads to, or
-        those of the integration of that name.
+        That is the dependency of its name (with series that have a name of their own), those of
+        the experiment that the name leads to, or those of the integration of that name. Where no
+        release is promised, releases of another dependency are none of the library named: a part
+        of the standard library that is tested with pysqlite3-binary or pytest-asyncio.
         """
         if named := self.by_name.get(claim.subject):
             # A dependency of several integrations: that of the same name is meant.
             same = [item for item in named if slug(item.integration) == claim.subject]
-            return same or named
+            return [*(same or named), *self._series(claim.subject)]
         libraries = named_libraries(self._integrations, claim.subject, claim.get("role") or "")
         names = [
             str(canonicalize_name(item.name))
@@ -97,7 +109,20 @@ class _Registry:
             for item in library.integration.distributions
         ]
         found = [item for name in dict.fromkeys(names) for item in self.by_name.get(name, ())]
-        return found or self._by_integration.get(claim.subject, [])
+        if found := found or self._by_integration.get(claim.subject, []):
+            return found if claim.specifier else list(map(_without_releases, found))
+        return []
+
+    def _series(self, name: str) -> Iterator[VendorTested]:
+        """Yield what is tested of a library's series: elasticsearch7, psycopg2-binary."""
+        series = re.compile(rf"{re.escape(name)}\d+(?:-binary)?")
+        for item in self._by_integration.get(name, ()):
+            if series.fullmatch(str(canonicalize_name(item.dependency))):
+                yield item
+
+
+def _without_releases(item: VendorTested) -> VendorTested:
+    return dataclasses.replace(item, minimum="", maximum="", versions=())
 
 
 def compare_with_tests(
@@ -136,12 +161,17 @@ def _row(
         for item in items
         if (versions := _inside(item, specifier)) or not item.minimum
     ]
+    automatic = {item.automatic for item in items}
     return PromisedRow(
         subject,
         specifier,
         documents,
         _ranges(inside),
         tuple(_untested(specifier, items)) if inside else ("all of it",),
+        () if inside else _ranges(items),
+        tuple(claim.id for claim in group),
+        tuple(map(_tested_line, items)),
+        automatic.pop() if len(automatic) == 1 else None,
     )
 
 
@@ -191,8 +221,9 @@ def _row_findings(
     places = first_of_each_line(map(claim_line, group))
     theirs = tuple(_tested_line(item) for item in items[:1])
     promised = f"{row.specifier or 'any release'} is promised"
+    pages = ", ".join(row.documents)
     if not row.tested:
-        of = ", ".join(map(str, _ranges(items)))
+        of = ", ".join(map(str, row.outside))
         tested = f"{of} is tested, which is outside" if items else "it is not in the registry"
         yield AuditFinding(
             FindingKind.PROMISE_UNTESTED,
@@ -200,7 +231,7 @@ def _row_findings(
             f"{promised}; {tested}",
             (*places, *theirs),
             stale=places if items else (),
-            reason="likely out of date: the page, as other releases are tested" if items else "",
+            reason=f"likely out of date: {pages}, as other releases are tested" if items else "",
         )
     elif row.untested:
         tested = "; ".join(map(str, row.tested))
@@ -210,7 +241,7 @@ def _row_findings(
             f"{promised}; {tested} is tested; {' and '.join(row.untested)} by nobody",
             (*places, *theirs),
             stale=places,
-            reason="likely out of date: the page, as the tests cover another range",
+            reason=f"likely out of date: {pages}, as the tests cover another range",
         )
     differing = [
         (claim, item)
@@ -222,18 +253,22 @@ def _row_findings(
         and (claim.get("automatic") == "yes") != item.automatic
     ]
     if differing:
-        pages = first_of_each_line(
+        cited = first_of_each_line(
             claim_line(claim, f"automatic {claim.get('automatic')}") for claim, _ in differing
         )
-        item = differing[0][1]
+        theirs_differ = {item.claim: item for _, item in differing}
+        item = next(iter(theirs_differ.values()))
         says = f"automatic {'yes' if item.automatic else 'no'}"
+        pythons = {item.python for item in theirs_differ.values() if item.python}
+        on = f" on CPython {_python_text(sorted(pythons, key=python_key))}" if pythons else ""
         yield AuditFinding(
             FindingKind.AUTOMATIC_DIFFERS,
             name,
-            f"the page says {pages[0].says}, the registry {says}",
-            (*pages, DocumentLine(item.document, item.line, says, item.claim)),
-            stale=pages,
-            reason="likely out of date: the page, as the tracer's tests use the registry",
+            f"the page says {cited[0].says}, the registry {says}{on}",
+            (*cited, DocumentLine(item.document, item.line, says, item.claim)),
+            stale=cited,
+            reason=f"likely out of date: {', '.join(dict.fromkeys(p.document for p in cited))},"
+            " as the tracer's tests use the registry",
         )
 
 

@@ -72,7 +72,7 @@ def read_verdicts(path: Path, pages: Iterable[PageText]) -> CorrectionBasis:
     Raises `UnreadableInputError`, which names the file, where it is not such a file, has another
     schema, or is about other documents or another version of one.
     """
-    pages = tuple(pages)
+    pages = tuple(page for page in pages if not page.host)
     record = read_record(path)
     digests: dict[str, set[str]] = defaultdict(set)
     for claim in record.claims:
@@ -93,7 +93,7 @@ def _check(path: Path, digests: Mapping[str, set[str]], pages: Sequence[PageText
     problems = []
     covered = [page for page in pages if page.name in digests]
     for page in covered:
-        digest = page.claims[0].sha256
+        digest = page.sha256
         if digest not in digests[page.name]:
             recorded = ", ".join(sorted(other[:12] for other in digests[page.name]))
             problems.append(

@@ -32,6 +32,8 @@ class Action(str, enum.Enum):
     RUNTIME = "runtime-narrowed"
     ROW = "row-added"
     NOTE = "note-removed"
+    TESTED = "range-tested"
+    AUTOMATIC = "automatic-corrected"
 
 
 @dataclasses.dataclass(frozen=True)

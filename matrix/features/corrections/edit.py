@@ -21,6 +21,14 @@ _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _PIPE = re.compile(r"(?<!\\)\|")
 _DIFF_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _NO_END = b"\n\\ No newline at end of file\n"
+_NUMBER = re.compile(r"[0-9\uff10-\uff19]+(?:[.\uff0e][0-9\uff10-\uff19]+)*")
+_WIDE = str.maketrans(
+    "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e"
+)
+_NEXT_ROW = re.compile(r"</?tr\b|</table", re.IGNORECASE)
+_HTML_CELL = re.compile(
+    r"(?P<tag><t[dh]\b[^>]*>)(?P<content>.*?)(?=</?t[dhr]\b|</table|\Z)", re.IGNORECASE | re.DOTALL
+)
 _QUOTED = re.compile(r'[\x00-\x1f"\\\x7f]')
 
 
@@ -125,9 +133,43 @@ def cell_spans(line: str) -> list[tuple[int, int]]:
     return spans
 
 
+def html_cells(lines: Sequence[str], line: int) -> Iterator[tuple[Replacement, str]]:
+    """Yield the cells of the HTML row that begins on a line (1-based), each with its place.
+
+    The place is that of the text without white space around it, as an edit. Yields nothing more
+    after a cell whose text stands on several lines, or that spans several rows or columns.
+    """
+    text = "\n".join(lines[line - 1 :])
+    start = text.find("<tr")
+    end = _NEXT_ROW.search(text, start + 3)
+    for match in _HTML_CELL.finditer(text, max(start, 0), end.start() if end else len(text)):
+        content = match["content"].strip()
+        if "\n" in content or "span=" in match["tag"].casefold():
+            return
+        first = match.start("content") + match["content"].find(content)
+        number = line + text.count("\n", 0, first)
+        column = first - (text.rfind("\n", 0, first) + 1)
+        yield Replacement(number, column, column + len(content), content), content
+
+
 def column_cells(rows: Iterable[str], column: int) -> list[str]:
     """Return the cells of a column with their padding, of the rows that have it."""
     return [row[slice(*spans[column])] for row in rows if len(spans := cell_spans(row)) > column]
+
+
+def replace_number(text: str, old: str, new: str) -> str | None:
+    """Return a text with another version; None unless it has the old one exactly once.
+
+    Versions in wide digits stay wide.
+    """
+    matches = [
+        match for match in _NUMBER.finditer(text) if unicodedata.normalize("NFKC", match[0]) == old
+    ]
+    if len(matches) != 1:
+        return None
+    (match,) = matches
+    written = new if match[0] == old else new.translate(_WIDE)
+    return text[: match.start()] + written + text[match.end() :]
 
 
 def padding(cell: str) -> str:

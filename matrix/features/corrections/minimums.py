@@ -122,11 +122,11 @@ def disagreements(
 
 def _dependents(page: PageText) -> dict[Claim, list[Claim]]:
     """Return the claims that depend on the minimum of each capability, itself the first."""
-    claim_page, coverage = ClaimPage(page.claims), load_coverage()
+    claim_page, coverage = ClaimPage(page.joined), load_coverage()
     dependents: dict[Claim, list[Claim]] = {
-        claim: [claim] for claim in page.claims if claim.kind is ClaimKind.CAPABILITY
+        claim: [claim] for claim in page.joined if claim.kind is ClaimKind.CAPABILITY
     }
-    for claim in page.claims:
+    for claim in page.joined:
         rule = coverage.rule(claim)
         if isinstance(rule, CoverageRule) and _promises_capability(claim):
             minimum = documented_minimum(claim, rule, claim_page)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matrix.documents.claim_ids import document_names
@@ -18,6 +18,7 @@ from matrix.documents.document import (
     read_documents,
     read_layout,
 )
+from matrix.documents.partials import find_partial
 from matrix.documents.source import load_source
 from matrix.documents.table_reader import SUPPORT
 from matrix.documents.text import comparable, plain
@@ -28,25 +29,24 @@ from matrix.features.corrections.edit import (
     Replacement,
     cell_spans,
     column_cells,
+    html_cells,
     padding,
     parse_file_text,
     refit_cell,
+    replace_number,
 )
 from matrix.model.claim import Claim, ClaimKind, Status
 
 SUPPORT_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
 _LATIN = re.compile(r"[A-Za-z]+")
-_NUMBER = re.compile(r"[0-9\uff10-\uff19]+(?:[.\uff0e][0-9\uff10-\uff19]+)*")
-_WIDE = str.maketrans(
-    "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e"
-)
 
 
 @dataclasses.dataclass(frozen=True)
 class PlacedRow:
     """A row of a table with the positions of its cells in the line of the file.
 
-    `other_lines` are the other lines of the table.
+    `other_lines` are the other lines of the table. A row of HTML has its cells in `html`, each
+    with its place: it is not a line that could be copied or deleted.
     """
 
     line: int
@@ -54,38 +54,35 @@ class PlacedRow:
     spans: tuple[tuple[int, int], ...]
     layout: TableLayout
     other_lines: Sequence[str]
+    html: tuple[tuple[Replacement, str], ...] = ()
 
     def cell(self, column: int) -> str:
         """Return a cell as the file has it, with its padding."""
-        return self.text[slice(*self.spans[column])]
+        return self.html[column][1] if self.html else self.text[slice(*self.spans[column])]
 
     def replace_cell(self, column: int, text: str, lead: str = " ") -> Replacement:
         """Return the edit that replaces the text of a cell."""
+        if self.html:
+            return dataclasses.replace(self.html[column][0], text=text)
         start, end = self.spans[column]
         others = column_cells(self.other_lines, column)
         return Replacement(self.line, start, end, refit_cell(self.cell(column), text, others, lead))
 
     def replace_version(self, column: int, old: str, new: str) -> Replacement | None:
         """Return the edit of a version within a cell; None unless the cell has it exactly once."""
-        cell = self.cell(column)
-        matches = [
-            match
-            for match in _NUMBER.finditer(cell)
-            if unicodedata.normalize("NFKC", match[0]) == old
-        ]
-        if len(matches) != 1:
-            return None
-        (match,) = matches
-        written = new if match[0] == old else new.translate(_WIDE)
-        text = cell[: match.start()] + written + cell[match.end() :]
-        return self.replace_cell(column, text.strip())
+        text = replace_number(self.cell(column), old, new)
+        return None if text is None else self.replace_cell(column, text.strip())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PageText:
     """A document: its file, its layout, and its claims.
 
-    `problems` are the messages, without line numbers, about what was not understood.
+    `problems` are the messages, without line numbers, about what was not understood. `partials` are
+    the pages of the files that it includes, by the names in its tags, None where none were given.
+    Such a page has the claims of the document that includes it (`host`, "" for a document; the
+    first of several), with the partial's name as their document and their lines in it; `as_read`
+    are the same as claims of that document. `sha256` is the digest of the document.
     """
 
     name: str
@@ -95,6 +92,19 @@ class PageText:
     layout: PageLayout
     claims: tuple[Claim, ...]
     problems: tuple[str, ...] = ()
+    partials: Mapping[str, PageText] | None = None
+    host: str = ""
+    as_read: tuple[Claim, ...] = ()
+    sha256: str = ""
+
+    @property
+    def joined(self) -> tuple[Claim, ...]:
+        """Return the claims with those of its partials; a partial by itself has none."""
+        if self.host:
+            return ()
+        parts = (self.partials or {}).values()
+        own = (part.claims for part in parts if part.host == self.name)
+        return (*self.claims, *itertools.chain.from_iterable(own))
 
     def row(self, line: int) -> PlacedRow | None:
         """Return the row on a line; None where its cells cannot be located in the file."""
@@ -102,9 +112,15 @@ class PageText:
         if layout is None:
             return None
         text = self.file.line(line)
-        spans = tuple(cell_spans(text))
         row = next(row for row in layout.table.rows if row.line == line)
-        if len(spans) != len(row.cells) or len(spans) > len(layout.columns):
+        if not text.lstrip(" \t>").startswith("|") and "|" not in text:
+            html = tuple(html_cells([text for text, _ in self.file.lines], line))
+            same = len(html) == len(row.cells) <= len(layout.columns)
+            return PlacedRow(line, "", (), layout, (), html) if same else None
+        spans = tuple(cell_spans(text))
+        # The address of a link in the last column may have a pipe.
+        is_open = layout.columns[-1].role == "documentation"
+        if len(spans) != len(row.cells) or (len(spans) > len(layout.columns) and not is_open):
             return None
         return PlacedRow(line, text, spans, layout, self.lines_of(layout, without=line))
 
@@ -117,7 +133,7 @@ class PageText:
     def cell(self, line: int, column: int | None) -> str | None:
         """Return a cell with its padding, None where it cannot be located in the file."""
         row = self.row(line)
-        if row is None or column is None or column >= len(row.spans):
+        if row is None or column is None or column >= len(row.html or row.spans):
             return None
         return row.cell(column)
 
@@ -130,38 +146,66 @@ class PageText:
 def read_pages(
     paths: Sequence[Path], *, lenient: bool = False, partials: Path | None = None
 ) -> tuple[ReadDocument, dict[str, PageText]]:
-    """Return the claims of the documents, and by name the documents that have any.
+    """Return the claims of the documents, and by name the documents and partials that have any.
 
-    A page's text has none of the claims of its partials, which are not in the file.
     Raises the errors of `read_documents`, and `UnreadableInputError` for a file that changes.
     """
     unique = list({path.absolute(): path for path in paths}.values())
     reading = read_documents(unique, lenient=lenient, partials=partials)
-    pages = {}
+    pages: dict[str, PageText] = {}
+    parts: dict[str, PageText] = {}
     for path, name in zip(unique, document_names(unique), strict=True):
-        claims = tuple(
-            claim
-            for claim in reading.claims
-            if claim.document == name and claim.get("partial") is None
-        )
+        claims = [claim for claim in reading.claims if claim.document == name]
         if not claims:
             continue
-        source = load_source(path)
-        if source.sha256 != claims[0].sha256:
+        if load_source(path).sha256 != claims[0].sha256:
             raise UnreadableInputError(
                 f"{path} was changed while it was read", "Run the command again."
             )
-        problems = (*reading.problems, *reading.notices)
-        pages[name] = PageText(
-            name=name,
-            path=path,
-            language=claims[0].language,
-            file=parse_file_text(path.read_bytes()),
-            layout=read_layout(path, claims[0].language),
-            claims=claims,
-            problems=tuple(problem.message for problem in problems if problem.document == name),
+        included = dict.fromkeys(partial for claim in claims if (partial := partial_of(claim)))
+        for partial in included:
+            found = find_partial(partials, partial) if partials else None
+            if found is not None and partial not in parts:
+                own = [claim for claim in claims if partial_of(claim) == partial]
+                parts[partial] = _page(partial, found, own, reading, host=name)
+        of_page = {partial: parts[partial] for partial in included if partial in parts}
+        pages[name] = dataclasses.replace(
+            _page(name, path, claims, reading), partials=of_page if partials else None
         )
-    return reading, pages
+    return reading, pages | parts
+
+
+def partial_of(claim: Claim) -> str:
+    """Return the name of the partial that a claim is read from, "" for the document itself."""
+    return (claim.get("partial") or "").rpartition(":")[0]
+
+
+def in_partial(claim: Claim) -> Claim:
+    """Return a claim of a partial with its place in that file, under the same id."""
+    name, _, line = (claim.get("partial") or "").rpartition(":")
+    return dataclasses.replace(claim, document=name, line=int(line))
+
+
+def _page(
+    name: str, path: Path, claims: Sequence[Claim], reading: ReadDocument, host: str = ""
+) -> PageText:
+    problems = (*reading.problems, *reading.notices)
+    if host:
+        own = tuple(map(in_partial, claims))
+    else:
+        own = tuple(claim for claim in claims if not partial_of(claim))
+    return PageText(
+        name=name,
+        path=path,
+        language=claims[0].language,
+        file=parse_file_text(path.read_bytes()),
+        layout=read_layout(path, claims[0].language),
+        claims=own,
+        problems=tuple(problem.message for problem in problems if problem.document == name),
+        host=host,
+        as_read=tuple(claims) if host else own,
+        sha256=claims[0].sha256,
+    )
 
 
 def support_column(page: PageText, claim: Claim) -> int | None:

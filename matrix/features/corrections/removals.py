@@ -70,11 +70,14 @@ def _edits(
     row = page.row(line)
     if row is None:
         return []
+    groups = _cpus_by_loss(claims, wrong)
+    if row.html and len(groups) != 1:
+        return []  # a row of HTML is neither deleted nor copied
     if len(wrong) == len(claims):
         return [Deletion(line, line)] if _has_other_rows(case, page, row) else []
     edits: list[Edit] = []
-    old = [row.cell(column).strip() for column in range(len(row.spans))]
-    for number, (lost, cpus) in enumerate(_cpus_by_loss(claims, wrong).items()):
+    old = [row.cell(column).strip() for column in range(len(row.html or row.spans))]
+    for number, (lost, cpus) in enumerate(groups.items()):
         texts = _cell_texts(page, row, claims, set(cpus), lost)
         if not texts:
             return []

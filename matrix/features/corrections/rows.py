@@ -124,6 +124,8 @@ def _added_row(
         raise _RowNotAddableError("the row has more than this page's words can express")
     after, model = _neighbour(case, page, first)
     columns = model.layout.columns
+    if model.html:
+        raise _RowNotAddableError("no row is added to a table of HTML")
     if len(model.spans) != len(columns):
         raise _RowNotAddableError(_NOT_LOCATED)
     texts = [_cell(case, page, model, column, row) for column in columns]

@@ -21,6 +21,8 @@ _TITLES = {
     Action.RUNTIME: "Runtime removed",
     Action.ROW: "Row added",
     Action.NOTE: "Note removed",
+    Action.TESTED: "Range that the vendor tests",
+    Action.AUTOMATIC: "Automatic as in the registry",
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import glob
+import os
+import stat
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -90,6 +92,8 @@ def read_wheel(path: Path, uploaded: dt.datetime) -> Wheel:
     except InvalidWheelFilename:
         raise UnusableWheelError("invalid wheel file name") from None
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # nobody may ever write to a FIFO
+            raise UnusableWheelError("it is not a regular file")
         metadata = _metadata(path)
         sha256 = sha256_of(path)
     except OSError as error:
@@ -230,7 +234,9 @@ def _expand(paths: Iterable[Path]) -> list[Path]:
     """Return the paths, with globs that no shell has expanded."""
     expanded: dict[Path, None] = {}
     for path in paths:
-        names = [path] if path.exists() else map(Path, sorted(glob.glob(str(path))))  # noqa: PTH207 - of any folder
+        # Not `Path.exists`, which raises OSError for a name that is too long.
+        there = os.path.exists(path)  # noqa: PTH110
+        names = [path] if there else map(Path, sorted(glob.glob(str(path))))  # noqa: PTH207 - of any folder
         expanded.update(dict.fromkeys(name.resolve() for name in list(names) or [path]))
     return list(expanded)
 

@@ -34,14 +34,8 @@ from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.interface import CellRequest, Report, capture_not_run
 from matrix.runs.result_store import CaptureStore
 from matrix.runs.run import stopping
-from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
-from matrix.runs.setup import (
-    JobFactory,
-    RunOptions,
-    backend_environments,
-    cell_limits,
-    run_services,
-)
+from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner, run_services
+from matrix.runs.setup import JobFactory, RunOptions, backend_environments, cell_limits, job_seconds
 from matrix.runs.workers import Workers
 from matrix.services.pool import Services
 from matrix.system.paths import cache_dir, fixtures_dir, project_root, results_dir
@@ -208,12 +202,12 @@ def run_alone(
         jobs = JobFactory(
             probes, scratch, backend, *limits, keep=options.keep, services=cell_services.ensure
         )
-        longest = max(limit.cell for limit in limits) * 2
 
         def make(request: CellRequest) -> CellJob:
             return dataclasses.replace(jobs.make(request), bare=bare)
 
-        workers = Workers(CellWork(contained=backend.engine is not None), make, 1, longest)
+        work = CellWork(contained=backend.engine is not None)
+        workers = Workers(work, make, 1, job_seconds)
         stack.callback(workers.close)
         runner = ServedRunner(workers, cell_services)
         stack.enter_context(stopping(runner.kill))

@@ -36,10 +36,11 @@ def _base_folder(folder: Path) -> Path | None:
 
 def _pythons(folder: Path) -> Iterator[Path]:
     try:
-        paths = sorted(folder.iterdir())
+        # Folders of programs have thousands of files: sort those of interest only.
+        paths = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     except OSError:
         return
-    yield from (path for path in paths if _NAME.fullmatch(path.name))
+    yield from paths
 
 
 SOURCE = InterpreterSource("path", 50, _candidates)

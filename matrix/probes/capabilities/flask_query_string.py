@@ -5,7 +5,7 @@ It runs in Django too, to show that the stimulus is valid.
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Probe, Stimulus
+from matrix.model.probe import Channel, Compared, Probe, Stimulus
 from matrix.probes.evidence.security import Triggered
 from matrix.probes.evidence.spans import TagContains
 
@@ -35,6 +35,7 @@ PROBE = Probe(
                 Stimulus(
                     name="url-tag",
                     path="/{shop}/search?q=Middlemarch",
+                    compared=Compared.ANSWER,
                     plain=200,
                     evidence=TagContains("http.url", "Middlemarch"),
                 ),

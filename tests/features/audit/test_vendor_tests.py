@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from matrix.features.audit.findings import AuditFinding, FindingKind
@@ -105,7 +107,10 @@ def test_automatic_is_compared_but_not_for_one_role() -> None:
     pages = [promise("redis", ">=3.5.3", automatic="no")]
     finding = only(compare(pages, REDIS))
     assert (finding.kind, finding.contradicts) == (FindingKind.AUTOMATIC_DIFFERS, True)
-    assert finding.says == "the page says automatic no, the registry automatic yes"
+    assert finding.says == (
+        "the page says automatic no, the registry automatic yes on CPython 3.9 to 3.11"
+    )
+    assert [str(place) for place in finding.places] == ["page:1", "registry:7"]
     of_a_role = [promise("redis", ">=3.5.3", role="client", automatic="no")]
     assert compare(of_a_role, REDIS).findings == ()
 
@@ -130,3 +135,38 @@ def test_equal_promises_of_several_lines_are_one_finding() -> None:
     assert [str(place) for place in only(compare(pages, REDIS)).places] == [
         "page:3", "page:5", "registry:7",
     ]  # fmt: skip
+
+
+def test_the_page_that_is_stale_is_named_and_one_that_agrees_is_not() -> None:
+    late = dataclasses.replace(promise("redis", ">=3.5.3"), id="late", document="late")
+    finding = only(compare([promise("redis", ">=2.6", 4), late], REDIS))
+    assert finding.reason == "likely out of date: page, as the tests cover another range"
+    assert [str(place) for place in finding.stale] == ["page:4"]
+    outside = only(compare([promise("redis", "<3", 4), late], REDIS))
+    assert outside.reason == "likely out of date: page, as other releases are tested"
+
+
+def test_series_of_a_library_have_names_of_their_own() -> None:
+    registry = [
+        vendor("psycopg", "3.9", "3.0.18", "3.2.13"),
+        vendor("psycopg2-binary", "3.9", "2.9.10", integration="psycopg"),
+    ]
+    report = compare([promise("psycopg", ">=2.4")], registry)
+    assert report.rows[0].untested == ("2.4 to before 2.9.10",)
+    assert [finding.kind for finding in report.findings] == [FindingKind.PROMISE_PARTLY_UNTESTED]
+
+
+def test_releases_of_another_dependency_are_none_of_the_standard_library() -> None:
+    registry = [vendor("pysqlite3-binary", "3.9", "0.5.2.post3", integration="sqlite3")]
+    report = compare([promise("sqlite3", "")], registry)
+    assert report.findings == ()
+    assert [str(tested) for tested in report.rows[0].tested] == ["it on CPython 3.9"]
+
+
+def test_a_row_has_its_promises_entries_and_what_is_automatic() -> None:
+    (row,) = compare([promise("redis", "<3", 3)], REDIS).rows
+    assert row.claims == ("page/integration/redis/3",)
+    assert [str(tested) for tested in row.outside] == [
+        "3.5.3 to 6.4.0 on CPython 3.9", "3.5.3 to 7.1.0 on CPython 3.10 to 3.11",
+    ]  # fmt: skip
+    assert (len(row.places), row.automatic) == (3, True)

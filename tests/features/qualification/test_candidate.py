@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
+import os
 import random
+import sys
 import zipfile
 from pathlib import Path
 
@@ -169,6 +171,18 @@ def test_an_index_that_does_not_answer_is_not_a_missing_release() -> None:
 def test_wheels_and_an_index_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         candidate_from("", [write_wheel(tmp_path, "2.0")], "https://x.example", world())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no FIFO")
+def test_a_wheel_that_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    name = f"ddtrace-2.21.13-{TAGS}.whl"
+    paths = [tmp_path / name, tmp_path / ("n" * 300), tmp_path / "missing" / name]
+    if sys.platform != "win32":
+        os.mkfifo(paths[0])
+    with pytest.raises(UnreadableInputError) as caught:
+        candidate(*paths)
+    assert "it is not a regular file" in caught.value.message
+    assert caught.value.message.count("\n") == len(paths)
 
 
 def test_a_wheel_that_is_damaged_anywhere_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import http.client
 import json
 import os
 import socket
@@ -13,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import msgpack  # type: ignore[import-untyped]
 
 if sys.platform != "linux":
     raise ImportError("Linux only")
@@ -130,6 +134,43 @@ def take_all() -> dict[str, str]:
     return results
 
 
+def fill_scratch() -> dict[str, object]:
+    """Fill the folder of the process, and leave what is hard to remove."""
+    home = Path(os.environ["HOME"])
+    (home / "link").symlink_to("/etc")
+    (home / "closed").mkdir(0)
+    os.chdir(home)
+    for _ in range(2_000):
+        os.mkdir("deep")
+        os.chdir("deep")
+    written = 0
+    with (home / "big").open("wb") as file, contextlib.suppress(OSError):
+        while written < 1 << 30:
+            os.posix_fallocate(file.fileno(), written, 1 << 24)
+            written += 1 << 24
+    return {"written": written, "beside": attempt(Path(home.parent, "beside").mkdir)}
+
+
+def send_without_end() -> list[int]:
+    """Send the agent much more than the requests have bytes; return its answers."""
+    strings = ["x" * 100_000, ""]
+    span = [0, 0, 0, 1, 1, 0, 1, 1, 0, {}, {}, 0]
+    body = gzip.compress(msgpack.packb([strings, [[span] * 10_000]]))
+    headers = {"Content-Type": "application/msgpack", "Content-Encoding": "gzip"}
+    return [send(body, headers) for _ in range(9)]
+
+
+def send(body: bytes, headers: dict[str, str]) -> int:
+    """Send a body in chunks; return the status of the response."""
+    address = os.environ["DD_TRACE_AGENT_URL"].removeprefix("http://").rstrip("/")
+    agent = http.client.HTTPConnection(address)
+    with contextlib.closing(agent):
+        agent.request("PUT", "/v0.5/traces", iter([body]), headers, encode_chunked=True)
+        answer = agent.getresponse()
+        answer.read()
+        return answer.status
+
+
 def attempt(act: Callable[..., object], *arguments: object) -> str:
     """Return the result of a function, as a word."""
     try:
@@ -147,4 +188,6 @@ ACTS = {
     "stay-behind": stay_behind,
     "look-around": look_around,
     "take-all": take_all,
+    "fill-scratch": fill_scratch,
+    "send-without-end": send_without_end,
 }
