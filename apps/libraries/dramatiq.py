@@ -1,4 +1,4 @@
-"""Dramatiq: a message is sent to an actor, which a worker of this process calls; a closed broker."""
+"""Dramatiq: a message is sent to an actor, which a worker of this process calls; a bad message."""
 
 from __future__ import absolute_import
 
@@ -15,25 +15,24 @@ ERROR_SPAN = {"name": "dramatiq.Actor.send_with_options"}
 SERVICE = "redis"
 ALSO = [["", "redis"]]
 ORDERS = {}
+DONE = {}
 
 
 def order(key, title):
+    """Run as the actor; the second call for a key is the last one."""
     ORDERS[key].append(title)
     if len(ORDERS[key]) == 2:
         DONE[key].set()
 
 
-DONE = {}
-
-
 def prepare(context):
+    import uuid
+
     import dramatiq
     from dramatiq.brokers.redis import RedisBroker
 
     broker = RedisBroker(host=context.host, port=context.port, namespace="bookshop")
     dramatiq.set_broker(broker)
-    import uuid
-
     # Unique, as several apps may use the server.
     actor = dramatiq.actor(order, broker=broker, queue_name="bookshop-%s" % uuid.uuid4())
     dramatiq.Worker(broker, worker_threads=1).start()

@@ -31,9 +31,15 @@ def prepare(context):
     return Mistral(api_key="none", server_url=context.url)
 
 
+async def complete_async(context):
+    # A client of its own, as its connections belong to a loop.
+    async with prepare(context) as client:
+        return await client.chat.complete_async(**ASK)
+
+
 def call(context):
     chat = context.ready.chat
-    answers = [chat.complete(**ASK), loops.run(chat.complete_async(**ASK))]
+    answers = [chat.complete(**ASK), loops.run(complete_async(context))]
     texts = [answer.choices[0].message.content for answer in answers]
     chunks = [event.data.choices[0].delta.content for event in chat.stream(**ASK)]
     return ", ".join(texts + ["".join(chunk or "" for chunk in chunks)])

@@ -1,6 +1,6 @@
 """OpenAI: a chat, whole, as a stream and by asyncio, and embeddings; a model that does not exist.
 
-Before 1.0, the library is a set of classes with global settings.
+Before 1.0, the library is a set of classes with global settings, and has no chat before 0.27.
 """
 
 from __future__ import absolute_import
@@ -13,7 +13,7 @@ SPAN = [
     {
         "name": "openai.request",
         "component": "openai",
-        "resource": "createChatCompletion",
+        "resource": "create*Completion",
         "tags": {"openai.request.model": "gpt-4o"},
     },
     {"name": "openai.request", "component": "openai", "resource": "createEmbedding"},
@@ -21,14 +21,14 @@ SPAN = [
 ERROR_SPAN = {
     "name": "openai.request",
     "component": "openai",
-    "resource": "createChatCompletion",
+    "resource": "create*Completion",
     "tags": {"openai.request.model": "lost"},
 }
 SERVICE = "models"
 PYTHON = ">=3.7"
 # It passes `proxies` to httpx, which 0.28 removed.
 ALSO = [[">=1,<1.55.3", "httpx<0.28"]]
-MESSAGES = [{"role": "user", "content": "Which book?"}]
+QUESTION = "Which book?"
 
 
 class OldClient(object):
@@ -38,21 +38,9 @@ class OldClient(object):
         import openai
 
         openai.api_base, openai.api_key = url, "none"
-
-    def chat(self, **arguments):
-        import openai
-
-        return openai.ChatCompletion.create(**arguments)
-
-    async def chat_async(self, **arguments):
-        import openai
-
-        return await openai.ChatCompletion.acreate(**arguments)
-
-    def embed(self, **arguments):
-        import openai
-
-        return openai.Embedding.create(**arguments)
+        self.complete, self.complete_async = openai.Completion.create, openai.Completion.acreate
+        self.embed = openai.Embedding.create
+        self.question = {"prompt": QUESTION}
 
 
 class Client(object):
@@ -61,16 +49,23 @@ class Client(object):
     def __init__(self, url):
         import openai
 
-        options = {"base_url": url, "api_key": "none", "max_retries": 0}
-        self.options = options
-        client = openai.OpenAI(**options)
-        self.chat, self.embed = client.chat.completions.create, client.embeddings.create
+        self.options = {"base_url": url, "api_key": "none", "max_retries": 0}
+        client = openai.OpenAI(**self.options)
+        self.complete, self.embed = client.chat.completions.create, client.embeddings.create
+        self.question = {"messages": [{"role": "user", "content": QUESTION}]}
 
-    async def chat_async(self, **arguments):
+    async def complete_async(self, **arguments):
         import openai
 
         async with openai.AsyncOpenAI(**self.options) as client:
             return await client.chat.completions.create(**arguments)
+
+
+def text(answer):
+    """Return the text of an answer, or of an event of a stream."""
+    choice = answer.choices[0]
+    part = getattr(choice, "message", None) or getattr(choice, "delta", None)
+    return choice.text if part is None else part.content or ""
 
 
 def prepare(context):
@@ -80,14 +75,17 @@ def prepare(context):
 
 
 def call(context):
-    ask = {"model": "gpt-4o", "messages": MESSAGES}
-    answers = [context.ready.chat(**ask), loops.run(context.ready.chat_async(**ask))]
-    texts = [answer.choices[0].message.content for answer in answers]
-    deltas = [chunk.choices[0].delta for chunk in context.ready.chat(stream=True, **ask)]
-    texts.append("".join(getattr(delta, "content", None) or "" for delta in deltas))
-    vector = context.ready.embed(model="text-embedding-3-small", input=context.shop).data[0]
-    return "%s, %s" % (", ".join(texts), len(vector.embedding))
+    client = context.ready
+    ask = dict(client.question, model="gpt-4o")
+    texts = [text(client.complete(**ask)), loops.run(ask_async(client, ask))]
+    texts.append("".join(map(text, client.complete(stream=True, **ask))))
+    vector = client.embed(model="text-embedding-3-small", input=context.shop).data[0]
+    return "%s, %d" % (", ".join(texts), len(vector.embedding))
+
+
+async def ask_async(client, ask):
+    return text(await client.complete_async(**ask))
 
 
 def fail(context):
-    context.ready.chat(model="lost", messages=MESSAGES)
+    context.ready.complete(model="lost", **context.ready.question)

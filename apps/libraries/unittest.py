@@ -1,6 +1,6 @@
 """unittest: a run of tests in a child process, as ddtrace-run starts it.
 
-A test has its own trace, whose resource is the test's name; the shop is a part of it.
+A test has its own trace, whose resource is the test's name; the shop is that of its class.
 """
 
 from __future__ import absolute_import
@@ -19,8 +19,8 @@ TESTS = """
 import unittest
 
 
-class TestShop(unittest.TestCase):
-    def test_%s(self):
+class %s(unittest.TestCase):
+    def test_shop(self):
         assert "Emma"
 
     @unittest.expectedFailure

@@ -16,7 +16,9 @@ SPAN = {
 ERROR_SPAN = {"name": "redis.command", "component": "yaaredis", "resource": "INCR*"}
 SERVICE = "redis"
 # It passes `loop` to asyncio.wait_for, which 3.10 removed.
-PYTHON = ">=3.5,<3.10"
+PYTHON = [["<3", ">=3.6,<3.10"], ["", ">=3.6"]]
+# It imports pkg_resources, and does not require it.
+ALSO = [["", "setuptools<81"]]
 
 
 def prepare(context):

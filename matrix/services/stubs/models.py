@@ -63,8 +63,8 @@ def _event_stream(
 def _openai(parts: tuple[str, ...], body: dict[str, object]) -> StubResponse:
     model = _model(body)
     if model == _LOST:
-        message = {"message": "no such model", "type": "invalid_request_error", "param": None}
-        return StubResponse({"error": {**message, "code": "model_not_found"}}, 404)
+        error = {"message": "no such model", "type": "invalid_request_error"}
+        return StubResponse({"error": {**error, "param": None, "code": "model_not_found"}}, 404)
     stream = body.get("stream") is True
     match parts:
         case ("embeddings",):
@@ -75,8 +75,8 @@ def _openai(parts: tuple[str, ...], body: dict[str, object]) -> StubResponse:
             return _openai_response(model, stream=stream)
         case ("completions",):
             choice = {"text": _ANSWER, "index": 0, "logprobs": None, "finish_reason": "stop"}
-            head = {"id": "cmpl-1", "object": "text_completion", "created": _CREATED}
-            whole = {**head, "model": model, "choices": [choice]}
+            head: dict[str, object] = {"id": "cmpl-1", "object": "text_completion"}
+            whole = {**head, "created": _CREATED, "model": model, "choices": [choice]}
         case _:
             return _chat(model, stream=stream)
     if stream:
@@ -85,14 +85,15 @@ def _openai(parts: tuple[str, ...], body: dict[str, object]) -> StubResponse:
 
 
 def _chat(model: str, *, stream: bool) -> StubResponse:
-    head = {"id": "chatcmpl-1", "created": _CREATED, "model": model}
+    head: dict[str, object] = {"id": "chatcmpl-1", "created": _CREATED, "model": model}
     if not stream:
         message = {"role": "assistant", "content": _ANSWER}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        whole = {**head, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
-        return StubResponse(whole)
+        head |= {"object": "chat.completion", "choices": [choice], "usage": _USAGE}
+        return StubResponse(head)
     deltas = [{"role": "assistant", "content": ""}, {"content": _ANSWER[:2]}]
     deltas.append({"content": _ANSWER[2:]})
+    choices: list[dict[str, object]]
     choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     head["object"] = "chat.completion.chunk"
@@ -137,8 +138,8 @@ def _anthropic(model: str, *, stream: bool) -> StubResponse:
     if model == _LOST:
         error = {"type": "not_found_error", "message": "no such model"}
         return StubResponse({"type": "error", "error": error}, 404)
-    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": model}
-    head |= {"stop_sequence": None}
+    head: dict[str, object] = {"id": "msg_1", "type": "message", "role": "assistant"}
+    head |= {"model": model, "stop_sequence": None}
     usage = {"input_tokens": 2, "output_tokens": 1}
     if not stream:
         content = [{"type": "text", "text": _ANSWER}]
