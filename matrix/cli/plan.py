@@ -66,6 +66,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--write-smoke",
         "write the list that the nox sessions of the smoke cells are made from",
     )
+    add_flag(
+        parser,
+        "--write-locks",
+        "write the locks of the environments that the documented profile has on this machine;"
+        " with --refresh also those that are committed are resolved again",
+    )
     add_shard_plan_options(parser)
     add_service_option(parser)
 
@@ -75,6 +81,10 @@ def run(args: argparse.Namespace) -> int:
     check_shard_plan_options(args)
     if args.write_smoke:
         _write_smoke_list(args)
+    elif args.write_locks:
+        from matrix.cli.plan_locks import write_locks  # noqa: PLC0415 - slow
+
+        write_locks(args)
     elif args.write_durations or args.github:
         from matrix.cli.plan_shards import plan_shards, write_durations  # noqa: PLC0415 - slow
 
