@@ -68,6 +68,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_flag(
         parser,
+        "--write-releases",
+        "read the index and write the snapshot of releases that the committed facts are planned by",
+    )
+    add_flag(
+        parser,
         "--write-locks",
         "write the locks of the environments that the documented profile has on this machine;"
         " with --refresh also those that are committed are resolved again",
@@ -81,10 +86,13 @@ def run(args: argparse.Namespace) -> int:
     check_shard_plan_options(args)
     if args.write_smoke:
         _write_smoke_list(args)
-    elif args.write_locks:
-        from matrix.cli.plan_locks import write_locks  # noqa: PLC0415 - slow
+    elif args.write_locks or args.write_releases:
+        from matrix.cli.plan_facts import write_locks, write_releases  # noqa: PLC0415 - slow
 
-        write_locks(args)
+        if args.write_releases:
+            write_releases(args)
+        if args.write_locks:
+            write_locks(args)
     elif args.write_durations or args.github:
         from matrix.cli.plan_shards import plan_shards, write_durations  # noqa: PLC0415 - slow
 

@@ -1,4 +1,7 @@
-"""`plan --write-locks`: the committed locks of the environments planned for this target."""
+"""The committed facts about the index: `plan --write-releases` and `plan --write-locks`.
+
+A snapshot of the releases that plans read, and the locks of environments for this machine's target.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cli.common import note, project_data
 from matrix.cli.options import DEFAULT_PROFILE, plan_from_args, selection_from_args
+from matrix.documents.facts import load_facts
 from matrix.environments.committed_locks import (
     CommittedLock,
     LockId,
@@ -20,14 +24,19 @@ from matrix.environments.committed_locks import (
 )
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
-from matrix.errors import UsageError
+from matrix.errors import IndexUnavailableError, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.plan import PlannedCell
-from matrix.planning.locations import local_targets
+from matrix.model.reason import Reason
+from matrix.planning.locations import all_engine_targets, local_targets
+from matrix.planning.planner import make_plan
 from matrix.probes.registry import load_probes
+from matrix.pypi.client import CachedIndex
+from matrix.pypi.snapshot import SNAPSHOT, RecordingIndex, dump_snapshot
 from matrix.runs.environments import cell_requirements
+from matrix.system.files import write_atomic
 from matrix.system.paths import cache_dir
 
 _THREADS = 4
@@ -40,15 +49,7 @@ def write_locks(args: argparse.Namespace) -> None:
     machine lacks stay in any case. What cannot be resolved has no lock. Raises UsageError, and
     what planning raises.
     """
-    if args.documents or args.as_of or args.profile != DEFAULT_PROFILE:
-        raise UsageError(
-            f"--write-locks is about the {DEFAULT_PROFILE} profile of the committed facts",
-            "Leave out documents, --profile and --as-of.",
-        )
-    if selection_from_args(args) or args.target:
-        raise UsageError(
-            "--write-locks takes no selection", "The locks of all cells are written together."
-        )
+    _check(args, "--write-locks")
     cells = plan_from_args(args, local_targets()).cells
     store = EnvironmentStore(cache_dir(), offline=args.offline, anew=args.refresh)
     notices: list[str] = []
@@ -62,6 +63,34 @@ def write_locks(args: argparse.Namespace) -> None:
         written = store.committed.write(locks)
     counts = ", ".join(f"{number} {text}" for text, number in found.counts.items())
     print(f"{len(found.locks)} locks ({counts}): {path}{'' if written else ', unchanged'}")
+
+
+def write_releases(args: argparse.Namespace) -> None:
+    """Write the snapshot of the releases that a plan of the committed claims reads, asked anew.
+
+    Raises UsageError, and what planning raises.
+    """
+    _check(args, "--write-releases")
+    cached = CachedIndex(cache_dir(), offline=args.offline, refresh=not args.offline)
+    index = RecordingIndex(cached)
+    targets = all_engine_targets()
+    try:
+        make_plan(load_facts(), index, targets=targets.targets, deployments=targets.deployments)
+    finally:
+        note(*cached.notices)
+    with project_data(SNAPSHOT):
+        write_atomic(SNAPSHOT, dump_snapshot(index.projects.values()))
+    print(f"{len(index.projects)} projects: {SNAPSHOT}")
+
+
+def _check(args: argparse.Namespace, option: str) -> None:
+    if args.documents or args.as_of or args.profile != DEFAULT_PROFILE:
+        raise UsageError(
+            f"{option} is about the {DEFAULT_PROFILE} profile of the committed facts",
+            "Leave out documents, --profile and --as-of.",
+        )
+    if selection_from_args(args) or args.target:
+        raise UsageError(f"{option} takes no selection", "The facts of all cells are written.")
 
 
 @dataclasses.dataclass
@@ -99,6 +128,8 @@ def _find_locks(
         try:
             lines = store.resolve(interpreter, requirements)
         except BuildError as error:
+            if error.reason is Reason.INDEX_UNAVAILABLE and not store.offline:
+                raise IndexUnavailableError(error.detail) from error
             pins = " and ".join(requirements.pins)
             return key, f"no lock of {pins} on CPython {interpreter.python}: {error.detail}"
         return key, CommittedLock(interpreter.version, requirements, lines)

@@ -11,7 +11,7 @@ from helpers.environment_fakes import FakeIndex, FakeInstaller
 from helpers.offline_index import offline
 
 from matrix.__main__ import main
-from matrix.cli import plan_locks
+from matrix.cli import plan_facts
 from matrix.cli.options import plan_from_args
 from matrix.environments.committed_locks import LOCKS, CommittedLocks, TargetLocks
 from matrix.environments.errors import BuildError
@@ -59,9 +59,9 @@ class World:
 def world(offline: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a machine whose stores, interpreters and committed locks are fakes."""
     made = World(offline / "facts")
-    monkeypatch.setattr(plan_locks, "find_interpreters", made.interpreters)
-    monkeypatch.setattr(plan_locks, "EnvironmentStore", made.store)
-    monkeypatch.setattr(plan_locks, "host_target", lambda: "linux_x86_64")
+    monkeypatch.setattr(plan_facts, "find_interpreters", made.interpreters)
+    monkeypatch.setattr(plan_facts, "EnvironmentStore", made.store)
+    monkeypatch.setattr(plan_facts, "host_target", lambda: "linux_x86_64")
     return made
 
 
@@ -105,7 +105,7 @@ def test_refresh_resolves_the_committed_ones_too(
             argparse.Namespace(**{**vars(args), "refresh": False, "offline": True}), targets
         )
 
-    monkeypatch.setattr(plan_locks, "plan_from_args", plan_offline)
+    monkeypatch.setattr(plan_facts, "plan_from_args", plan_offline)
     assert main(["plan", "--write-locks", "--refresh"]) == ExitCode.OK
     locks = world.locks().locks
     # Those of the CPython that is gone stay.
