@@ -30,7 +30,7 @@ from matrix.planning.tested_versions import DEFAULT_TRACER, vendor_claims, vendo
 from matrix.planning.versions import TRACER
 from matrix.pypi.client import CachedIndex, Index
 from matrix.pypi.releases import Releases, end_of_day
-from matrix.pypi.snapshot import SNAPSHOT, SnapshotIndex, read_snapshot
+from matrix.pypi.snapshot import SNAPSHOT, SnapshotIndex, load_snapshot
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
 
@@ -216,7 +216,7 @@ def _snapshot_or(index: CachedIndex, args: argparse.Namespace) -> Index:
     if args.documents or args.tested or args.refresh:
         return index
     try:
-        snapshot = read_snapshot(SNAPSHOT)
+        snapshot = load_snapshot(SNAPSHOT.read_bytes())
     except FileNotFoundError:
         return index
     except (OSError, ValueError) as error:

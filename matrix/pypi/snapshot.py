@@ -12,7 +12,6 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -66,10 +65,10 @@ class RecordingIndex:
         return project
 
 
-def read_snapshot(path: Path = SNAPSHOT) -> Snapshot:
-    """Return the snapshot; raise OSError, or ValueError where it is damaged."""
+def load_snapshot(content: bytes) -> Snapshot:
+    """Return the snapshot of a file; raise ValueError where it is damaged."""
     try:
-        data: dict[str, Any] = json.loads(unstamp(path.read_bytes()))
+        data: dict[str, Any] = json.loads(unstamp(content))
         if data["format"] != _FORMAT:
             raise ValueError(f"not {_FORMAT}")
         fetched = dt.datetime.fromisoformat(data["fetched"])

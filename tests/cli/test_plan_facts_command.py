@@ -1,4 +1,4 @@
-"""`plan --write-locks`: what is committed of the environments that are planned."""
+"""`plan --write-locks` and `--write-releases`: committed facts, and their use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpers.environment_fakes import FakeIndex, FakeInstaller
 from helpers.offline_index import offline
 
 from matrix.__main__ import main
-from matrix.cli import plan_facts
+from matrix.cli import options, plan_facts
 from matrix.cli.options import plan_from_args
 from matrix.environments.committed_locks import LOCKS, CommittedLocks, TargetLocks
 from matrix.environments.errors import BuildError
@@ -23,6 +23,18 @@ from matrix.model.reason import Reason
 from matrix.planning.locations import Targets
 
 __all__ = ["offline"]
+
+
+PAGE = """\
+---
+title: Python Compatibility Requirements
+---
+## ASM capabilities support
+
+| ASM capability   | Minimum Python tracer version |
+| ---------------- | ----------------------------- |
+| Threat Detection | 1.9.0                         |
+"""
 
 
 class World:
@@ -65,8 +77,8 @@ def world(offline: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def write(*options: str) -> int:
-    return main(["plan", "--write-locks", "--offline", *options])
+def write() -> int:
+    return main(["plan", "--write-locks", "--offline"])
 
 
 def test_all_planned_environments_of_past_days_get_a_lock(
@@ -130,7 +142,7 @@ def test_what_cannot_be_resolved_has_no_lock_and_is_named(
 
 
 @pytest.mark.parametrize(
-    "options",
+    "others",
     [
         ["page.md"],
         ["--profile", "smoke"],
@@ -140,9 +152,53 @@ def test_what_cannot_be_resolved_has_no_lock_and_is_named(
     ],
 )
 def test_the_locks_are_of_the_whole_documented_profile_only(
-    options: list[str], capsys: pytest.CaptureFixture[str]
+    others: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = [path.read_bytes() for path in LOCKS.iterdir()]
-    assert main(["plan", "--write-locks", "--offline", *options]) == ExitCode.USAGE
+    assert main(["plan", "--write-locks", "--offline", *others]) == ExitCode.USAGE
     assert "--write-locks" in capsys.readouterr().err
     assert [path.read_bytes() for path in LOCKS.iterdir()] == before
+
+
+def test_a_plan_by_the_committed_snapshot_needs_no_index_and_says_its_date(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plan_facts, "SNAPSHOT", offline / "releases.json")
+    monkeypatch.setattr(options, "SNAPSHOT", offline / "releases.json")
+    assert main(["plan", "--offline", "--json", "-"]) == ExitCode.OK
+    by_index = capsys.readouterr().out
+    assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(offline / "empty"))
+    capsys.readouterr()
+    assert main(["plan", "--offline", "--json", "-"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert out == by_index
+    assert "2024-12-31 23:00 UTC, by the committed snapshot" in err
+
+
+@pytest.mark.parametrize("arguments", [["--as-of", "2024-12-31"], ["page.md"]])
+def test_what_the_snapshot_is_not_of_is_read_from_the_index(
+    offline: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(plan_facts, "SNAPSHOT", offline / "releases.json")
+    monkeypatch.setattr(options, "SNAPSHOT", offline / "releases.json")
+    assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(offline / "empty"))
+    monkeypatch.chdir(offline)
+    (offline / "page.md").write_text(PAGE)
+    assert main(["plan", "--offline", "--as-of", "2024-12-30"]) == ExitCode.OK
+    assert main(["plan", "--offline", *arguments]) == ExitCode.INDEX_UNAVAILABLE
+    assert "'ddtrace'" in capsys.readouterr().err
+
+
+def test_a_damaged_snapshot_is_named_and_the_index_is_read(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = offline / "releases.json"
+    damaged.write_text('{"sha256":"0", "format":"releases/1"}')
+    monkeypatch.setattr(options, "SNAPSHOT", damaged)
+    assert main(["plan", "--offline", "--cells"]) == ExitCode.OK
+    assert f"{damaged} is damaged" in capsys.readouterr().err
