@@ -31,6 +31,7 @@ from matrix.planning.tested_versions import DEFAULT_TRACER, vendor_claims, vendo
 from matrix.planning.versions import TRACER
 from matrix.pypi.client import CachedIndex, Index
 from matrix.pypi.releases import Releases, end_of_day
+from matrix.pypi.snapshot import SNAPSHOT, SnapshotIndex, load_snapshot
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
 
@@ -178,6 +179,7 @@ def plan_from_args(
     """
     claims = _tested_from_args(args, targets) if args.tested else claims_from_args(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+    released = _snapshot_or(index, args)
     selection, candidate = selection_from_args(args), ""
     try:
         if args.tested:
@@ -186,7 +188,7 @@ def plan_from_args(
             candidate = vendor_tracer(tracer, args.ddtrace).text
         plan = make_plan(
             claims,
-            index,
+            released,
             candidate=candidate,
             profile=args.profile,
             as_of=args.as_of,
@@ -196,7 +198,7 @@ def plan_from_args(
         )
         plan = select(plan, selection)
         if static is not None:
-            plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
+            plan = dataclasses.replace(plan, static=tuple(static(plan.claims, released).values()))
             # A plan alone starts without what reads wheels.
             from matrix.features.audit import side_controls  # noqa: PLC0415 - slow to import
 
@@ -205,6 +207,29 @@ def plan_from_args(
     finally:
         note(*index.notices)
     return plan
+
+
+def _snapshot_or(index: CachedIndex, args: argparse.Namespace) -> Index:
+    """Return the committed snapshot of releases for a plan of committed claims, else `index`.
+
+    As of a day that it does not cover, and with --refresh, the index is read. A note has the date.
+    """
+    if args.documents or args.tested or args.refresh:
+        return index
+    try:
+        snapshot = load_snapshot(SNAPSHOT.read_bytes())
+    except FileNotFoundError:
+        return index
+    except (OSError, ValueError) as error:
+        note(f"{SNAPSHOT} is damaged, and the index is read instead: {error}")
+        return index
+    if args.as_of is not None and args.as_of >= snapshot.fetched.date():
+        return index
+    note(
+        f"releases as the index had them on {snapshot.fetched:%Y-%m-%d %H:%M} UTC, by the committed"
+        " snapshot; --refresh reads the index"
+    )
+    return SnapshotIndex(snapshot, index)
 
 
 def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:

@@ -66,6 +66,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--write-smoke",
         "write the list that the nox sessions of the smoke cells are made from",
     )
+    add_flag(
+        parser,
+        "--write-releases",
+        "read the index and write the snapshot of releases that the committed facts are planned by",
+    )
+    add_flag(
+        parser,
+        "--write-locks",
+        "write the locks of the environments that the documented profile has on this machine;"
+        " with --refresh also those that are committed are resolved again",
+    )
     add_shard_plan_options(parser)
     add_service_option(parser)
 
@@ -75,6 +86,13 @@ def run(args: argparse.Namespace) -> int:
     check_shard_plan_options(args)
     if args.write_smoke:
         _write_smoke_list(args)
+    elif args.write_locks or args.write_releases:
+        from matrix.cli.plan_facts import write_locks, write_releases  # noqa: PLC0415 - slow
+
+        if args.write_releases:
+            write_releases(args)
+        if args.write_locks:
+            write_locks(args)
     elif args.write_durations or args.github:
         from matrix.cli.plan_shards import plan_shards, write_durations  # noqa: PLC0415 - slow
 

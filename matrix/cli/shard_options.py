@@ -58,7 +58,8 @@ def check_shard_plan_options(args: argparse.Namespace) -> None:
     if args.shards is not None and args.minutes is not None:
         raise UsageError("--shards and --minutes exclude each other", "Leave one of them out.")
     modes = {"--github": args.github, "--write-durations": args.write_durations}
-    modes |= {"--write-smoke": args.write_smoke, "--cells": args.cells}
+    modes |= {"--write-smoke": args.write_smoke, "--write-locks": args.write_locks}
+    modes |= {"--write-releases": args.write_releases, "--cells": args.cells}
     used = [name for name, value in modes.items() if value]
     if (args.github or args.write_durations) and len(used) > 1:
         raise UsageError(f"{' and '.join(used)} exclude each other", "Leave one of them out.")

@@ -49,6 +49,8 @@ examples:
       with the dependencies that an installation of the same releases gets today
   python -m matrix verify supported_versions.json --tested
       what the vendor's own tests cover, by the tracer's registry, on the newest 4.x
+  python -m matrix verify --resolve
+      the same, with locks of environments that are resolved once more
   python -m matrix verify --engine docker --target 386 --target arm64
       in containers, and only promises for these targets
   python -m matrix verify --rejudge --picture answers.svg
@@ -85,6 +87,7 @@ def check_cluster_options(args: argparse.Namespace) -> None:
         ("rejudge", "--rejudge runs nothing"),
         ("keep", "the workers do not keep the folders of cells"),
         ("jobs", "each worker has its own number of cells at a time: worker --jobs"),
+        ("resolve", "the workers make the environments"),
     ):
         if args.cluster and getattr(args, option):
             raise UsageError(
@@ -127,7 +130,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
             f"{shard.name} has other options in {path}: {'; '.join(contradictions)}",
             "Leave these options out: the manifest has them.",
         )
-    options = dataclasses.replace(run_options(args), engine=shard.engine)
+    options = dataclasses.replace(run_options(args), engine=shard.engine, anew=args.resolve)
     console = run_console()
     with open_backend(shard.engine, [shard.target]) as backend:
         note(*backend.notes)
@@ -167,6 +170,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     add_run_options(group)
     add_flag(group, "--rejudge", "run nothing: judge the captures of earlier runs again")
+    add_flag(
+        group,
+        "--resolve",
+        "use no lock of an environment, ask the index anew and report what differs from those that"
+        " are committed",
+    )
     group.add_argument(
         "--cluster",
         metavar="ADDRESS",
@@ -189,7 +198,7 @@ def run(args: argparse.Namespace) -> int:
         return run_shard_from_args(args)
     _check_options(args)
     console = run_console(stderr=to_stdout(args.json))
-    options = dataclasses.replace(run_options(args), rejudge=args.rejudge)
+    options = dataclasses.replace(run_options(args), rejudge=args.rejudge, anew=args.resolve)
     with setup_from_args(args) as setup:
         note(*setup.notes)
         plan = plan_from_args(args, setup.where, static_evidence)
@@ -209,6 +218,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_options(args: argparse.Namespace) -> None:
     if args.manifest is not None:
         raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
-    if args.fresh and args.rejudge:
-        raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
+    for one, other in (("fresh", "rejudge"), ("resolve", "rejudge"), ("resolve", "offline")):
+        if getattr(args, one) and getattr(args, other):
+            raise UsageError(f"--{one} and --{other} exclude each other", "Leave one of them out.")
     check_folders(args.json, args.picture)

@@ -71,6 +71,7 @@ _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = tuple(
         ),
         Reason.REQUIRES_PYTHON: (r"does not satisfy python", r"requires a different python"),
         Reason.NO_RELEASE: (r"there (is|are) no versions? of", r"was filtered by .?exclude-newer"),
+        Reason.WRONG_INSTALL: (r"\bhash mismatch for\b",),
     }.items()
 )
 # pip has one message for an unknown version and for one without a usable file.

@@ -95,6 +95,7 @@ class TreeStore(ContentStore[Image]):
         self._environments = EnvironmentStore(
             *(self.cache_dir, self._tools.index_url, self.offline, self.seconds),
             *(self.wait_seconds, self._listing, self.runner, self.free_bytes),
+            anew=self.anew,
         )
         self._source_wheels = SdistWheels(
             self._tools,
@@ -170,11 +171,13 @@ class TreeStore(ContentStore[Image]):
                 *("--python-version", image.python),
                 *("--python-platform", uv_platform(image.target, image.libc)),
             )
-            lock = UvInstaller(self._tools).compile(python, requirements, platform)
+            installer = UvInstaller(self._tools, anew=self.anew)
+            lock = installer.compile(python, requirements, platform)
             return {"lock": dump_lock(lock), "python": image.python}
 
         files = self._lock_files
-        content = files.read(key) or files.ensure(key, requirements, resolve)
+        known = None if self.anew else files.read(key)
+        content = known or files.ensure(key, requirements, resolve, anew=self.anew)
         return map(parse_line, content["lock"])
 
     def _key_of_lock(self, form: str, image: Image, requirements: Requirements) -> str:

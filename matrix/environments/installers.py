@@ -18,9 +18,25 @@ from typing import Protocol
 
 from matrix.environments.byte_code import add_byte_code
 from matrix.environments.cache_folders import Artifacts, read_filename
-from matrix.environments.download import link_into, unpack
+from matrix.environments.download import (
+    ChosenFile,
+    Fetcher,
+    FileChoice,
+    FileTarget,
+    choose,
+    download,
+    link_into,
+    unpack,
+)
 from matrix.environments.errors import BuildError
-from matrix.environments.lock import Lock, find_damaged, parse_lock, pinned, site_packages
+from matrix.environments.lock import (
+    Lock,
+    LockedFile,
+    find_damaged,
+    parse_lock,
+    pinned,
+    site_packages,
+)
 from matrix.environments.own_indexes import (
     DatedIndex,
     check_lock,
@@ -38,11 +54,13 @@ from matrix.environments.toolbox import (
     cutoff,
     interpreter_id,
 )
+from matrix.errors import IndexUnavailableError
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index
 from matrix.pypi.releases import is_ahead
+from matrix.pypi.tags import supported_tags
 from matrix.system.files import put_in_place
 from matrix.system.sandbox import View
 from matrix.system.sandboxed import mechanism
@@ -55,10 +73,12 @@ _NEVER = "2200-01-01T00:00:00Z"
 class UvInstaller:
     """An installer that uses uv; both steps try offline first, which takes a tenth of the time.
 
-    `Toolbox.uv` refuses an offline result that might differ from one with the network.
+    `Toolbox.uv` refuses an offline result that might differ from one with the network. With `anew`
+    it asks the index for each lock.
     """
 
     tools: Toolbox
+    anew: bool = False
 
     def resolve(self, interpreter: Interpreter, requirements: Requirements) -> Lock:
         """Return the lock, with the hashes of all files of each chosen release."""
@@ -79,7 +99,7 @@ class UvInstaller:
             *self._local_index(requirements),
         ]
         stdin = "\n".join((*requirements.pins, *requirements.also, ""))
-        cached = self._cache_creation() >= cutoff(requirements)
+        cached = not self.anew and self._cache_creation() >= cutoff(requirements)
         view = self._view(python, requirements)
         text = self._run_uv(arguments, stdin, requirements, try_offline=cached, view=view)
         try:
@@ -248,10 +268,13 @@ class PipInstaller:
     def build(
         self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
     ) -> None:
-        """Build the environment at `folder` from the files that `resolve` stored."""
+        """Build the environment at `folder` from the files that `resolve` stored, or fetch them."""
         hashes = [locked.hashes[0] for locked in lock]
-        if None in [self._artifacts.find_whole(sha256) for sha256 in hashes]:
-            self.resolve(interpreter, requirements)
+        self._fetch(
+            interpreter,
+            requirements,
+            [item for item in lock if self._artifacts.find_whole(item.hashes[0]) is None],
+        )
         wheels = [self._wheel(interpreter, requirements, sha256) for sha256 in hashes]
         self._virtualenv(interpreter, folder, "--without-pip")
         target = site_packages(folder)
@@ -266,6 +289,27 @@ class PipInstaller:
         # virtualenv puts modules of the standard library beside it.
         for modules in (target, target.parent):
             add_byte_code(self._tools, interpreter, modules)
+
+    def _fetch(
+        self, interpreter: Interpreter, requirements: Requirements, lock: Sequence[LockedFile]
+    ) -> None:
+        """Fetch exactly the locked files, from where the index says that they are."""
+        index = index_with_local_wheels(self._index, requirements)
+        target = FileTarget(
+            interpreter.version,
+            supported_tags(interpreter.python, interpreter.target, interpreter.libc),
+            f"CPython {interpreter.python} on {interpreter.target} ({interpreter.libc})",
+        )
+        # The hash decides which file it is.
+        choice = FileChoice(before=None, hashes=True, only_binary=False)
+        files: list[ChosenFile] = []
+        for locked in lock:
+            try:
+                project = index.project(locked.name)
+            except IndexUnavailableError as error:
+                raise BuildError(Reason.INDEX_UNAVAILABLE, str(error)) from error
+            files.append(choose(locked, project, target, choice))
+        Fetcher(self._tools, self._artifacts, download).fetch(files)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published wheel of that hash, or the wheel built here from that source."""

@@ -15,6 +15,7 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePath
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from matrix.environments.errors import BuildError
@@ -131,10 +132,20 @@ class LockFiles:
             return None
         return dict(content)
 
-    def ensure(self, key: str, requirements: Requirements, make: Callable[[], Content]) -> Content:
-        """Return the content of a file; write what `make` returns where it is missing."""
+    def ensure(
+        self,
+        key: str,
+        requirements: Requirements,
+        make: Callable[[], Content],
+        *,
+        anew: bool = False,
+    ) -> Content:
+        """Return the content of a file; write what `make` returns where it is missing.
+
+        With `anew` it is written where it is not missing, too.
+        """
         with self._tools.guard(f"lock-{key}"):
-            existing = self.read(key)
+            existing = None if anew else self.read(key)
             if existing is not None:
                 return existing
             content = {
@@ -236,3 +247,47 @@ def check_installed(
             )
     if problems:
         raise BuildError(Reason.WRONG_INSTALL, "; ".join(dict.fromkeys(problems)))
+
+
+_PATCH_MARKERS = ("python_full_version", "implementation_version")
+
+
+def check_markers(folder: Path, version: str, installed: Mapping[str, str]) -> None:
+    """Raise BuildError(WRONG_INSTALL) where a requirement of CPython `version` is not installed.
+
+    Only requirements are read whose markers tell patch releases apart: a lock for another patch
+    release may lack those. `folder` is the site-packages folder.
+    https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers
+    """
+    environment = {
+        "python_full_version": version,
+        "python_version": ".".join(version.split(".")[:2]),
+        "implementation_version": version,
+        "extra": "",
+    }
+    for file in sorted(folder.glob("*.dist-info/METADATA")):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if not any(marker in text for marker in _PATCH_MARKERS):
+            continue
+        headers = HeaderParser().parsestr(text, headersonly=True)
+        for line in headers.get_all("Requires-Dist", ()):
+            requirement = _parse_requirement(line)
+            if (
+                requirement is not None
+                and any(marker in line for marker in _PATCH_MARKERS)
+                and requirement.marker is not None
+                and requirement.marker.evaluate(environment)
+                and canonicalize_name(requirement.name) not in installed
+            ):
+                raise BuildError(
+                    Reason.WRONG_INSTALL,
+                    f"{headers['Name']} {headers['Version']} requires {requirement.name} on CPython"
+                    f" {version}, and the lock does not have it",
+                )
+
+
+def _parse_requirement(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None

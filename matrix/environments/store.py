@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from matrix.environments.cache_folders import CacheFolders, Metadata, content_key, free_bytes_at
+from matrix.environments.committed_locks import CommittedLock, CommittedLocks, describe_difference
 from matrix.environments.errors import BuildError, from_os_error
 from matrix.environments.installers import Installer, PipInstaller, UvInstaller
 from matrix.environments.lock import (
     Content,
     LockFiles,
     check_installed,
+    check_markers,
     dump_lock,
     lock_key,
     parse_line,
@@ -37,6 +39,10 @@ from matrix.pypi.client import CachedIndex, Index, index_url
 # Part of every key: raise them to invalidate existing environments, or locks.
 _FORMAT = "environment/2"
 LOCK_FORMAT = "lock/2"
+# What a committed lock fails for where the index, or the CPython, is not the one it was made with.
+_UNUSABLE = frozenset(
+    {Reason.NO_RELEASE, Reason.NO_WHEEL, Reason.REQUIRES_PYTHON, Reason.WRONG_INSTALL}
+)
 LEGACY_PYTHONS = frozenset({"2.7", "3.5"})
 """The CPythons that current tools refuse."""
 _ATTEMPTS = 3
@@ -102,8 +108,9 @@ class ContentStore(Generic[_R]):
     `url` is the package index, "" for the one that the user's tools are configured for; `offline`
     means that it is not used. `seconds` limits each run of a tool, `wait_seconds` is the first
     pause before the index is tried again. An environment is compared with what was built before it
-    is returned; with `content` all its files are read. The other fields are for tests: the index's
-    listing, how to run programs, free bytes of the disk.
+    is returned; with `content` all its files are read. With `anew` every lock is resolved once
+    more. The other fields are for tests: the index's listing, how to run programs, free bytes of
+    the disk.
     """
 
     kind: ClassVar[str]
@@ -118,6 +125,7 @@ class ContentStore(Generic[_R]):
     runner: Runner = run
     free_bytes: Callable[[Path], int] = free_bytes_at
     content: bool = False
+    anew: bool = False
 
     def __post_init__(self) -> None:
         self.root = store_root(self.cache_dir)
@@ -130,10 +138,11 @@ class ContentStore(Generic[_R]):
         self._attempts = FailedAttempts(offline=self.offline, wait_seconds=self.wait_seconds)
         self._folders = CacheFolders(self._tools, self.kind, self.free_bytes)
         self._lock_files = LockFiles(self._tools)
+        self._resolved: dict[str, Content] = {}
 
     def peek(self, runtime: _R, requirements: Requirements) -> Environment | None:
         """Return the environment if it is finished, without network, engine or subprocess."""
-        content = self._lock_files.read(self._lock_key(runtime, requirements))
+        content = self._known(self._lock_key(runtime, requirements), runtime, requirements)
         return None if content is None else self._find(runtime, content["lock"])
 
     def ensure(self, runtime: _R, requirements: Requirements) -> Environment:
@@ -162,14 +171,23 @@ class ContentStore(Generic[_R]):
     def _locked(self, runtime: _R, requirements: Requirements) -> Content:
         """Return the content of the lock file, resolved if necessary; raise BuildError."""
         key = self._lock_key(runtime, requirements)
+        return self._known(key, runtime, requirements) or self._resolve_to_file(
+            key, runtime, requirements
+        )
 
+    def _known(self, key: str, _runtime: _R, _requirements: Requirements) -> Content | None:
+        """Return the content of a lock without resolving it."""
+        return self._resolved.get(key) if self.anew else self._lock_files.read(key)
+
+    def _resolve_to_file(self, key: str, runtime: _R, requirements: Requirements) -> Content:
         def resolve() -> Content:
             self._folders.check_space()
             return self._resolve(runtime, requirements)
 
-        return self._lock_files.read(key) or self._attempts.make(
-            key, lambda: self._lock_files.ensure(key, requirements, resolve)
+        self._resolved[key] = self._attempts.make(
+            key, lambda: self._lock_files.ensure(key, requirements, resolve, anew=self.anew)
         )
+        return self._resolved[key]
 
     def _make_folder(
         self,
@@ -204,26 +222,67 @@ class ContentStore(Generic[_R]):
 
 @dataclasses.dataclass(eq=False)
 class EnvironmentStore(ContentStore[Interpreter]):
-    """Environments for interpreters of this machine; `installer` is for tests."""
+    """Environments for interpreters of this machine.
+
+    A lock that this machine has not resolved yet is taken from those `committed`. Where one cannot
+    be used here it is resolved; with `anew` all are, and what differs is a notice. `installer` is
+    for tests.
+    """
 
     kind = "env"
 
     installer: Callable[[Interpreter], Installer] | None = None
+    committed: CommittedLocks = dataclasses.field(default_factory=CommittedLocks)
+    _refused: set[str] = dataclasses.field(default_factory=set, init=False)
 
     def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[str, ...]:
         """Return the lines of the lock, resolved if necessary; raise BuildError."""
         return tuple(self._locked(interpreter, requirements)["lock"])
 
+    def prepare(self, runtime: Interpreter, requirements: Requirements) -> Environment:
+        """Return what `ensure` does; resolve where the committed lock cannot be used here."""
+        try:
+            return super().prepare(runtime, requirements)
+        except BuildError as error:
+            key = self._lock_key(runtime, requirements)
+            if error.reason not in _UNUSABLE or not self._used(key, runtime, requirements):
+                raise
+            self._tools.notices.append(
+                f"the committed lock of {_describe(runtime, requirements)} cannot be used here, and"
+                f" is resolved again: {error.detail}"
+            )
+            self._refused.add(key)
+            return super().prepare(runtime, requirements)
+
+    def _known(self, key: str, runtime: Interpreter, requirements: Requirements) -> Content | None:
+        known = super()._known(key, runtime, requirements)
+        if known is None and (committed := self._used(key, runtime, requirements)):
+            return {"lock": committed.lines}
+        return known
+
+    def _used(
+        self, key: str, runtime: Interpreter, requirements: Requirements
+    ) -> CommittedLock | None:
+        """Return the committed lock, None where it is not used."""
+        if self.anew or key in self._refused or self._lock_files.read(key) is not None:
+            return None
+        return self.committed.find(runtime, requirements, self._tools.notices)
+
     def _resolve(self, runtime: Interpreter, requirements: Requirements) -> Content:
-        lock = self._installer_for(runtime).resolve(runtime, requirements)
-        return {"lock": dump_lock(lock), "python": runtime.version}
+        lock = dump_lock(self._installer_for(runtime).resolve(runtime, requirements))
+        committed = self.committed.find(runtime, requirements, self._tools.notices)
+        if self.anew and committed and (change := describe_difference(committed.lines, lock)):
+            self._tools.notices.append(
+                f"the lock of {_describe(runtime, requirements)} is not the committed one: {change}"
+            )
+        return {"lock": lock, "python": runtime.version}
 
     def _installer_for(self, interpreter: Interpreter) -> Installer:
         if self.installer is not None:
             return self.installer(interpreter)
         if interpreter.python in LEGACY_PYTHONS:
             return PipInstaller(self._tools, self._listing)
-        return UvInstaller(self._tools)
+        return UvInstaller(self._tools, anew=self.anew)
 
     def _lock_key(self, runtime: Interpreter, requirements: Requirements) -> str:
         parts = (runtime.version, runtime.target, runtime.libc)
@@ -250,12 +309,18 @@ class EnvironmentStore(ContentStore[Interpreter]):
             self._installer_for(runtime).build(runtime, requirements, locked, part)
             installed = read_installed(site_packages(part))
             check_installed(installed, requirements.pins, locked)
+            check_markers(site_packages(part), runtime.version, installed)
             windows = (part / "Scripts" / "python.exe").exists()
             python = "Scripts/python.exe" if windows else "bin/python"
             return {"python": python, "installed": installed}
 
         missing = "the environment has no Python executable"
         return self._make_folder(runtime, lock, self._key(runtime, lock), fill, missing)
+
+
+def _describe(runtime: Interpreter, requirements: Requirements) -> str:
+    pins = " and ".join(requirements.pins)
+    return f"{pins} as of {requirements.as_of:%Y-%m-%d} on CPython {runtime.version}"
 
 
 def store_root(cache_dir: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -148,12 +148,17 @@ def build_project(name: str, files: Iterable[File], fetched: dt.datetime) -> Pro
 
 def _release(version: str, files: list[File]) -> ReleaseFiles:
     times = [file.uploaded for file in files if file.uploaded is not None]
-    usable = [file for file in files if not file.yanked] or files
-    required = sorted({file.requires_python for file in usable})
     return ReleaseFiles(
         version=version,
         uploaded=min(times) if times else None,
         yanked=all(file.yanked for file in files),
-        requires_python=required[0] if len(required) == 1 else "",
+        requires_python=requirement_of(files),
         files=tuple(sorted(files, key=lambda file: file.filename)),
     )
+
+
+def requirement_of(files: Sequence[File]) -> str:
+    """Return the `Requires-Python` of a release, "" where its usable files do not agree."""
+    usable = [file for file in files if not file.yanked] or files
+    required = {file.requires_python for file in usable}
+    return required.pop() if len(required) == 1 else ""

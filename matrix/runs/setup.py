@@ -121,7 +121,8 @@ class RunOptions:
     services that run already. `candidate` is a release of the tracer whose own files alone are
     installed. Probes that decide run at least `repeats` times, also where they show at once, and a
     cell may take so many times as long. Results older than `since` are not reused. With `content`
-    all files of environments are compared with what was built, not only their metadata.
+    all files of environments are compared with what was built, not only their metadata. With `anew`
+    every environment is resolved once more, and compared with the committed locks.
     """
 
     fresh: bool = False
@@ -135,6 +136,7 @@ class RunOptions:
     repeats: int = 1
     since: dt.datetime | None = None
     content: bool = False
+    anew: bool = False
 
 
 @contextlib.contextmanager
@@ -186,6 +188,7 @@ def _served_environments(
             offline=options.offline,
             candidate=options.candidate,
             content=options.content,
+            anew=options.anew,
         )
         return ServedEnvironments(environments, needs)
 
@@ -196,20 +199,22 @@ def _served_environments(
     return FallbackEnvironments(environments, lambda: served(local), host_target())
 
 
-def backend_environments(
+def backend_environments(  # noqa: PLR0913 - options of a run
     backend: RunBackend,
     probes: Mapping[str, Probe],
     *,
     offline: bool,
     candidate: ReleaseFiles | None = None,
     content: bool = False,
+    anew: bool = False,
 ) -> Environments:
     """Return the environments of the engine, or of this machine.
 
-    With `content` all files of an environment are compared with what was built.
+    With `content` all files of an environment are compared with what was built; with `anew` each is
+    resolved once more.
     """
     if backend.engine is None:
-        store = EnvironmentStore(cache_dir(), offline=offline, content=content)
+        store = EnvironmentStore(cache_dir(), offline=offline, content=content, anew=anew)
         return LocalEnvironments(store, find_interpreters(), probes, candidate)
     catalog = ImageCatalog(backend.engine, cache_dir())
 
@@ -219,7 +224,12 @@ def backend_environments(
         return None
 
     trees = TreeStore(
-        cache_dir(), engine=backend.engine, native=native, offline=offline, content=content
+        cache_dir(),
+        engine=backend.engine,
+        native=native,
+        offline=offline,
+        content=content,
+        anew=anew,
     )
     return ImageEnvironments(catalog, trees, probes, candidate)
 

@@ -87,6 +87,14 @@ def test_a_refuted_claim_is_exit_code_1_and_standard_output_is_json_only(
     assert ran_with == [RunOptions(jobs=3, keep=True)]
 
 
+def test_environments_are_resolved_anew_where_that_is_asked_for(
+    planned_as: Callable[[Plan], None], ran_with: list[RunOptions]
+) -> None:
+    planned_as(plan())
+    main(["verify", "--resolve", "--jobs", "1"])
+    assert ran_with == [RunOptions(jobs=1, anew=True)]
+
+
 def test_no_claims_is_nothing_selected(
     planned_as: Callable[[Plan], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +104,17 @@ def test_no_claims_is_nothing_selected(
     assert "hint:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", [["--fresh", "--rejudge"], ["--jobs", "0"], ["--jobs", "many"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--fresh", "--rejudge"],
+        ["--resolve", "--rejudge"],
+        ["--resolve", "--offline"],
+        ["--resolve", "--cluster", "tcp://127.0.0.1:9"],
+        ["--jobs", "0"],
+        ["--jobs", "many"],
+    ],
+)
 def test_wrong_options_are_usage_errors(
     wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

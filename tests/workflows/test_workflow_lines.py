@@ -367,7 +367,8 @@ def test_refreshed_data_is_proposed_on_one_branch(
     job = not_skipped(run.job("refresh"))
     shutil.rmtree(hub.gh / "page")
     assert job.result == "success", job_output(job)
-    names = ("facts", "images", "services", "locks", "smoke", "durations")
+    steps = ("facts", "images", "services", "locks", "releases", "smoke", "environments")
+    names = (*steps, "durations")
     assert {name: job.outcomes[name] for name in names} == dict.fromkeys(names, "success")
     assert job.outputs == {"changed": "true"}
     proposed = not_skipped(run.job("propose"))
@@ -404,7 +405,8 @@ def test_failed_refreshes_are_reported_and_open_no_pull_request(hub: Hub, tmp_pa
     run = hub.run("refresh.yml", environ=unreachable)
     job = not_skipped(run.job("refresh"))
     assert job.result == "failure"
-    refreshed = ("facts", "images", "services", "locks", "smoke")
+    # The smoke cells and the locks are of the committed releases.
+    refreshed = ("facts", "images", "services", "locks", "releases")
     assert {name: job.outcomes[name] for name in refreshed} == dict.fromkeys(refreshed, "failure")
     assert "facts=failure images=failure services=failure" in " ".join(job.summary.split())
     assert not job.outputs["changed"]

@@ -1,0 +1,146 @@
+"""The committed facts about the index: `plan --write-releases` and `plan --write-locks`.
+
+A snapshot of the releases that plans read, and the locks of environments for this machine's target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from matrix.cli.common import note, project_data
+from matrix.cli.options import DEFAULT_PROFILE, plan_from_args, selection_from_args
+from matrix.documents.facts import load_facts
+from matrix.environments.committed_locks import (
+    CommittedLock,
+    LockId,
+    TargetLocks,
+    committed_key,
+    libc_kind,
+)
+from matrix.environments.errors import BuildError
+from matrix.environments.store import EnvironmentStore
+from matrix.errors import IndexUnavailableError, UsageError
+from matrix.interpreters.discovery import find_interpreters
+from matrix.interpreters.inspect import host_target
+from matrix.model.environment import Interpreter, Requirements
+from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
+from matrix.planning.locations import all_engine_targets, local_targets
+from matrix.planning.planner import make_plan
+from matrix.probes.registry import load_probes
+from matrix.pypi.client import CachedIndex
+from matrix.pypi.snapshot import SNAPSHOT, RecordingIndex, dump_snapshot
+from matrix.runs.environments import cell_requirements
+from matrix.system.files import write_atomic
+from matrix.system.paths import cache_dir
+
+_THREADS = 4
+
+
+def write_locks(args: argparse.Namespace) -> None:
+    """Write the locks of the documented profile's cells on this machine, and print their number.
+
+    Those that are committed stay as they are, but for `--refresh`; those of CPythons that this
+    machine lacks stay in any case. What cannot be resolved has no lock. Raises UsageError, and
+    what planning raises.
+    """
+    _check(args, "--write-locks")
+    cells = plan_from_args(args, local_targets()).cells
+    store = EnvironmentStore(cache_dir(), offline=args.offline, anew=args.refresh)
+    notices: list[str] = []
+    _, earlier = store.committed.read(host_target(), notices)
+    found = _find_locks(cells, store, {} if args.refresh else earlier, earlier)
+    note(*notices, *found.failures)
+    path = store.committed.path(host_target())
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    with project_data(path):
+        locks = TargetLocks(host_target(), found.libc, today, tuple(found.locks.values()))
+        written = store.committed.write(locks)
+    counts = ", ".join(f"{number} {text}" for text, number in found.counts.items())
+    print(f"{len(found.locks)} locks ({counts}): {path}{'' if written else ', unchanged'}")
+
+
+def write_releases(args: argparse.Namespace) -> None:
+    """Write the snapshot of the releases that a plan of the committed claims reads, asked anew.
+
+    Raises UsageError, and what planning raises.
+    """
+    _check(args, "--write-releases")
+    cached = CachedIndex(cache_dir(), offline=args.offline, refresh=not args.offline)
+    index = RecordingIndex(cached)
+    targets = all_engine_targets()
+    try:
+        make_plan(load_facts(), index, targets=targets.targets, deployments=targets.deployments)
+    finally:
+        note(*cached.notices)
+    with project_data(SNAPSHOT):
+        write_atomic(SNAPSHOT, dump_snapshot(index.projects.values()))
+    print(f"{len(index.projects)} projects: {SNAPSHOT}")
+
+
+def _check(args: argparse.Namespace, option: str) -> None:
+    if args.documents or args.as_of or args.profile != DEFAULT_PROFILE:
+        raise UsageError(
+            f"{option} is about the {DEFAULT_PROFILE} profile of the committed facts",
+            "Leave out documents, --profile and --as-of.",
+        )
+    if selection_from_args(args) or args.target:
+        raise UsageError(f"{option} takes no selection", "The facts of all cells are written.")
+
+
+@dataclasses.dataclass
+class _FoundLocks:
+    libc: str
+    locks: dict[LockId, CommittedLock] = dataclasses.field(default_factory=dict)
+    counts: Counter[str] = dataclasses.field(default_factory=Counter)
+    failures: list[str] = dataclasses.field(default_factory=list)
+
+
+def _find_locks(
+    cells: Iterable[PlannedCell],
+    store: EnvironmentStore,
+    kept: Mapping[LockId, CommittedLock],
+    earlier: Mapping[LockId, CommittedLock],
+) -> _FoundLocks:
+    """Return the locks of cells: those `kept`, those resolved, `earlier` ones without a CPython."""
+    target, probes = host_target(), load_probes()
+    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    interpreters = {item.python: item for item in find_interpreters() if item.target == target}
+    found = _FoundLocks(next((libc_kind(item) for item in interpreters.values()), ""))
+    missing: dict[LockId, tuple[Interpreter, Requirements]] = {}
+    for planned in cells:
+        requirements = cell_requirements(planned, probes)
+        key = committed_key(planned.cell.python, requirements)
+        interpreter = interpreters.get(planned.cell.python)
+        if lock := (kept if interpreter else earlier).get(key):
+            found.locks[key] = lock
+        elif requirements.as_of < today and interpreter:
+            missing[key] = (interpreter, requirements)
+
+    def resolve(
+        key: LockId, interpreter: Interpreter, requirements: Requirements
+    ) -> tuple[LockId, CommittedLock | str]:
+        try:
+            lines = store.resolve(interpreter, requirements)
+        except BuildError as error:
+            if error.reason is Reason.INDEX_UNAVAILABLE and not store.offline:
+                raise IndexUnavailableError(error.detail) from error
+            pins = " and ".join(requirements.pins)
+            return key, f"no lock of {pins} on CPython {interpreter.python}: {error.detail}"
+        return key, CommittedLock(interpreter.version, requirements, lines)
+
+    found.counts["kept"] = len(found.locks)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for key, result in pool.map(lambda item: resolve(item[0], *item[1]), missing.items()):
+            if isinstance(result, str):
+                found.failures.append(result)
+            else:
+                found.locks[key] = result
+    found.counts["resolved"] = len(found.locks) - found.counts["kept"]
+    found.counts["that cannot be resolved"] = len(found.failures)
+    return found
