@@ -43,7 +43,9 @@ SNAPSHOT = dt.date(2023, 3, 2)
 WORDS = st.sampled_from(["a", "b2", "django", "py-x", "werkzeug<1", 'odd; marker == "\u00e9"'])
 HASHES = st.integers(0, 16**64 - 1).map(lambda number: f"{number:064x}")
 LINES = st.builds(
-    lambda releases: dump_lock(LockedFile(*key, tuple(sorted(hashes))) for key, hashes in releases),
+    lambda releases: dump_lock(
+        LockedFile(name, version, tuple(sorted(hashes))) for (name, version), hashes in releases
+    ),
     st.lists(
         st.tuples(
             st.tuples(st.sampled_from(["a", "b2", "c"]), st.sampled_from(["1", "2.0.post1"])),
