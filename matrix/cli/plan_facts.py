@@ -34,7 +34,7 @@ from matrix.planning.locations import all_engine_targets, local_targets
 from matrix.planning.planner import make_plan
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
-from matrix.pypi.snapshot import SNAPSHOT, RecordingIndex, dump_snapshot
+from matrix.pypi.snapshot import SNAPSHOT, RecordingIndex, dump_snapshot, load_snapshot
 from matrix.runs.environments import cell_requirements
 from matrix.system.files import write_atomic
 from matrix.system.paths import cache_dir
@@ -68,7 +68,8 @@ def write_locks(args: argparse.Namespace) -> None:
 def write_releases(args: argparse.Namespace) -> None:
     """Write the snapshot of the releases that a plan of the committed claims reads, asked anew.
 
-    Raises UsageError, and what planning raises.
+    Raises UsageError, what planning raises, and IndexUnavailableError where the index does not have
+    a project that the earlier snapshot has.
     """
     _check(args, "--write-releases")
     cached = CachedIndex(cache_dir(), offline=args.offline, refresh=not args.offline)
@@ -78,9 +79,18 @@ def write_releases(args: argparse.Namespace) -> None:
         make_plan(load_facts(), index, targets=targets.targets, deployments=targets.deployments)
     finally:
         note(*cached.notices)
+    for name in _earlier_projects() & index.failed.keys():
+        raise index.failed[name]
     with project_data(SNAPSHOT):
         write_atomic(SNAPSHOT, dump_snapshot(index.projects.values()))
     print(f"{len(index.projects)} projects: {SNAPSHOT}")
+
+
+def _earlier_projects() -> set[str]:
+    try:
+        return set(load_snapshot(SNAPSHOT.read_bytes()).projects)
+    except (OSError, ValueError):
+        return set()
 
 
 def _check(args: argparse.Namespace, option: str) -> None:

@@ -133,7 +133,7 @@ class ContentStore(Generic[_R]):
             self.root, self.url or index_url(), self.offline, self.runner, self.seconds
         )
         self._listing = self.index or CachedIndex(
-            self.cache_dir, url=self._tools.index_url, offline=self.offline
+            self.cache_dir, url=self._tools.index_url, offline=self.offline, refresh=self.anew
         )
         self._attempts = FailedAttempts(offline=self.offline, wait_seconds=self.wait_seconds)
         self._folders = CacheFolders(self._tools, self.kind, self.free_bytes)

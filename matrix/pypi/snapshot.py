@@ -16,6 +16,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from matrix.errors import IndexUnavailableError
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.client import Index
 from matrix.pypi.pages import requirement_of
@@ -53,14 +54,19 @@ class SnapshotIndex:
 
 @dataclasses.dataclass
 class RecordingIndex:
-    """The answers of `index`, which are kept in `projects`."""
+    """The answers of `index`, which are kept in `projects`, and its errors in `failed`."""
 
     index: Index
     projects: dict[str, Project] = dataclasses.field(default_factory=dict)
+    failed: dict[str, IndexUnavailableError] = dataclasses.field(default_factory=dict)
 
     def project(self, name: str) -> Project:
         """Return all releases of `name`; raise what `index` raises."""
-        project = self.index.project(name)
+        try:
+            project = self.index.project(name)
+        except IndexUnavailableError as error:
+            self.failed[str(canonicalize_name(name))] = error
+            raise
         self.projects[project.name] = project
         return project
 

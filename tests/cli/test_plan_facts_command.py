@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.environment_fakes import FakeIndex, FakeInstaller
 from helpers.offline_index import offline
+from helpers.planning_fixture import project
 
 from matrix.__main__ import main
 from matrix.cli import options, plan_facts
@@ -21,6 +22,9 @@ from matrix.model.environment import Interpreter
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets
+from matrix.pypi.cache import dump_project
+from matrix.pypi.client import CachedIndex
+from matrix.pypi.snapshot import load_snapshot
 
 __all__ = ["offline"]
 
@@ -202,3 +206,20 @@ def test_a_damaged_snapshot_is_named_and_the_index_is_read(
     monkeypatch.setattr(options, "SNAPSHOT", damaged)
     assert main(["plan", "--offline", "--cells"]) == ExitCode.OK
     assert f"{damaged} is damaged" in capsys.readouterr().err
+
+
+def test_a_snapshot_loses_no_project_that_the_index_does_not_answer_for(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = offline / "releases.json"
+    monkeypatch.setattr(plan_facts, "SNAPSHOT", snapshot)
+    # The small index has few projects of the committed facts: what it never had is left out.
+    cached = CachedIndex(offline / "cache").path("redis")
+    cached.write_text(dump_project(project("redis", {"4.6.0": ("2023-06-25", ">=3.7")})))
+    assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
+    before = snapshot.read_bytes()
+    assert set(load_snapshot(before).projects) == {"ddtrace", "django", "flask", "redis"}
+    cached.unlink()
+    assert main(["plan", "--write-releases", "--offline"]) == ExitCode.INDEX_UNAVAILABLE
+    assert "'redis'" in capsys.readouterr().err
+    assert snapshot.read_bytes() == before
