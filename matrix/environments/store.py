@@ -19,7 +19,7 @@ from typing import ClassVar, Generic, TypeVar
 from matrix.environments.cache_folders import CacheFolders, Metadata, content_key, free_bytes_at
 from matrix.environments.committed_locks import CommittedLock, CommittedLocks, describe_difference
 from matrix.environments.errors import BuildError, from_os_error
-from matrix.environments.installers import Installer, PipInstaller, UvInstaller
+from matrix.environments.installers import Installer, UvInstaller
 from matrix.environments.lock import (
     Content,
     LockFiles,
@@ -31,6 +31,7 @@ from matrix.environments.lock import (
     read_installed,
     site_packages,
 )
+from matrix.environments.pip_installer import PipInstaller
 from matrix.environments.toolbox import Runner, Toolbox, interpreter_id, run
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.reason import Reason
