@@ -167,6 +167,8 @@ def _for_type_checkers(test: ast.expr) -> bool:
 
 
 def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    if not (hasattr(node, "body") or hasattr(node, "cases")):  # most statements are simple
+        return
     for _, value in ast.iter_fields(node):
         if not isinstance(value, list):
             continue

@@ -1,7 +1,6 @@
-"""Inspection of wheels on the index: of their directories first, then of the members that matter.
+"""Inspection of one wheel: of its directory first, then of the members that matter.
 
-Results are cached by the wheel's hash, as a published wheel never changes. Several wheels are
-inspected at a time, and one that cannot be read does not stop the others.
+Results are cached by the wheel's hash, as a published wheel never changes.
 """
 
 from __future__ import annotations
@@ -15,16 +14,13 @@ import hashlib
 import json
 import re
 import threading
-import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from matrix.model.index import File
 from matrix.pypi.imports import ModuleImports, read_module
-from matrix.pypi.remote_file import BadArtifactError, RemoteFile, Transport, WheelLimits
+from matrix.pypi.remote_file import BadArtifactError, RemoteFile, WheelLimits
 from matrix.pypi.wheel_contents import (
     HEAD,
     NativeLibrary,
@@ -101,18 +97,23 @@ _NATIVE = re.compile(r"\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe)\Z", re.IGNORECASE)
 _WHOLE_BYTES = 96 * 1024
 
 
+# Some ten releases have so many different files.
+_MOST_RESULTS = 20_000
+
+
 class SharedResults:
     """Results that several wheels have in common, computed once; safe for threads.
 
-    Wheels of one release have nearly the same Python files, and one libddwaf for each machine.
-    Members are equal by path, size and CRC: enough for an audit, but no protection against a
-    forger.
+    Wheels of one release have nearly the same Python files, and one libddwaf for each machine;
+    near releases have most in common. Members are equal by path, size and CRC: enough for an
+    audit, but no protection against a forger. The `most` results used last are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST_RESULTS) -> None:
         self._lock = threading.Lock()
         self._locks: dict[object, threading.Lock] = {}
         self._results: dict[object, object] = {}
+        self._most = most
 
     def has(self, key: object) -> bool:
         """Return whether the result is available."""
@@ -124,9 +125,20 @@ class SharedResults:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if key not in self._results:
-                self._results[key] = compute()
-            return self._results[key]  # type: ignore[return-value]
+            with self._lock:
+                found = key in self._results
+                result = self._results.pop(key, None)
+                if found:
+                    self._results[key] = result
+            if not found:
+                result = compute()
+                with self._lock:
+                    self._results[key] = result
+                    while len(self._results) > self._most:
+                        oldest = next(iter(self._results))
+                        del self._results[oldest]
+                        self._locks.pop(oldest, None)
+            return result  # type: ignore[return-value]
 
 
 def is_native(member: Member) -> bool:
@@ -242,85 +254,3 @@ def _read_modules(
 def _digest(members: Sequence[Member]) -> str:
     rows = (f"{member.filename}\0{member.file_size}\0{member.CRC}\n" for member in members)
     return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-_WORKERS = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class WheelInspection:
-    """The contents of wheels; `refused` could not be read, `skipped` were not reached.
-
-    `fetched` is the number of bytes received.
-    """
-
-    contents: tuple[WheelContents, ...]
-    refused: tuple[BadArtifactError, ...] = ()
-    skipped: tuple[str, ...] = ()
-    fetched: int = 0
-
-
-def inspect_wheels(  # noqa: PLR0913 - each has a default that is right
-    files: Sequence[File],
-    cache: WheelCache,
-    transport: Transport,
-    *,
-    whole: Sequence[str] = (),
-    limits: WheelLimits | None = None,
-    seconds: float = 1800.0,
-    offline: bool = False,
-    report: Callable[[str], None] = lambda _: None,
-) -> WheelInspection:
-    """Return the contents of these wheels, in their order; start no wheel after `seconds`.
-
-    Cached wheels are not fetched, and `offline` fetches none. `report` is called with the name of
-    each wheel that is done, from the caller's thread, the cached ones first.
-    """
-    distinct = {file.filename: file for file in files}
-    contents = {name: cache.find(file.sha256) for name, file in distinct.items()}
-    missing = [file for name, file in distinct.items() if contents[name] is None]
-    for name, found in contents.items():
-        if found is not None:
-            report(name)
-    refused: list[BadArtifactError] = []
-    skipped: list[str] = [file.filename for file in missing] if offline else []
-    fetched = 0
-    shared = SharedResults()
-    limits = limits or WheelLimits()
-    end = time.monotonic() + seconds
-
-    def fetch_and_inspect(file: File) -> tuple[WheelContents, int]:
-        with RemoteFile(file.url, file.filename, transport, limits, file.sha256) as stream:
-            inspected = inspect_wheel(
-                *(file.filename, file.sha256, stream),
-                whole=whole,
-                limits=limits,
-                cache=cache,
-                shared=shared,
-            )
-            return inspected, stream.fetched
-
-    queue = [] if offline else list(reversed(missing))
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        running: dict[Future[tuple[WheelContents, int]], File] = {}
-        while queue or running:
-            while queue and len(running) < _WORKERS and time.monotonic() < end:
-                file = queue.pop()
-                running[pool.submit(fetch_and_inspect, file)] = file
-            if not running:
-                skipped.extend(file.filename for file in reversed(queue))
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                file = running.pop(future)
-                try:
-                    contents[file.filename], count = future.result()
-                    fetched += count
-                except BadArtifactError as error:
-                    refused.append(error)
-                report(file.filename)
-    return WheelInspection(
-        contents=tuple(item for item in contents.values() if item is not None),
-        refused=tuple(sorted(refused, key=lambda error: error.source)),
-        skipped=tuple(skipped),
-        fetched=fetched,
-    )

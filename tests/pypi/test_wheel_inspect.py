@@ -14,13 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model.index import File
-from matrix.pypi.inspect import (
-    SharedResults,
-    WheelCache,
-    WheelInspection,
-    inspect_wheel,
-    inspect_wheels,
-)
+from matrix.pypi.inspect import SharedResults, WheelCache, inspect_wheel
 from matrix.pypi.remote_file import (
     BadArtifactError,
     FileChunk,
@@ -28,6 +22,7 @@ from matrix.pypi.remote_file import (
     RemoteFile,
     WheelLimits,
 )
+from matrix.pypi.wheel_batches import WheelInspection, inspect_wheels
 
 NAME = "demo-1.0-cp39-cp39-manylinux2014_x86_64.whl"
 NOISE = random.Random(7).randbytes(3 << 20)  # noqa: S311 - incompressible test data

@@ -9,8 +9,9 @@ import pytest
 from matrix.features.audit.wheel_libraries import required_library_globs
 from matrix.features.audit.wheels import WheelChecker
 from matrix.pypi.client import CachedIndex
-from matrix.pypi.inspect import WheelCache, inspect_wheels
+from matrix.pypi.inspect import WheelCache
 from matrix.pypi.remote_file import HttpTransport
+from matrix.pypi.wheel_batches import inspect_wheels
 
 
 @pytest.mark.index

@@ -20,9 +20,10 @@ from matrix.model.cell import Cell
 from matrix.model.index import File
 from matrix.model.plan import LackingWheel, Part, Plan
 from matrix.pypi.client import Index
-from matrix.pypi.inspect import WheelCache, inspect_wheels
+from matrix.pypi.inspect import WheelCache
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import HttpTransport
+from matrix.pypi.wheel_batches import inspect_wheels
 from matrix.pypi.wheel_contents import WheelContents
 from matrix.system.files import read_data
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -27,9 +27,10 @@ from matrix.features.audit.wheel_platforms import (
 from matrix.model.claim import Claim
 from matrix.model.index import Project
 from matrix.pypi.client import Index
-from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
+from matrix.pypi.inspect import WheelCache
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import HttpTransport
+from matrix.pypi.wheel_batches import WheelInspection, inspect_batches
 
 # The largest number of places of a finding; the table has the others.
 _MAX_PLACES = 5
@@ -237,7 +238,6 @@ def inspect_artifacts(
         select_wheels(project, [release], every=scope.every) for release in reversed(releases)
     ]
     total = sum(map(len, batches))
-    end = time.monotonic() + _SECONDS
     checker = WheelChecker(project, index)
     done = itertools.count(1)
     fetched = 0
@@ -246,15 +246,16 @@ def inspect_artifacts(
         scope.report(next(done), total)
 
     with contextlib.closing(HttpTransport()) as transport:
-        for files in batches:
-            # One release at a time, because the contents of all would not fit in memory.
-            inspection = inspect_wheels(
-                *(files, WheelCache(scope.cache_dir), transport),
-                whole=required_library_globs(),
-                seconds=end - time.monotonic(),
-                offline=scope.offline,
-                report=report,
-            )
-            checker.add(inspection)
-            fetched += inspection.fetched
+        # One release after the other, because the contents of all would not fit in memory.
+        inspections = inspect_batches(
+            *(batches, functools.partial(WheelCache, scope.cache_dir), transport),
+            whole=required_library_globs(),
+            seconds=_SECONDS,
+            offline=scope.offline,
+            report=report,
+        )
+        with contextlib.closing(inspections):
+            for inspection in inspections:
+                checker.add(inspection)
+                fetched += inspection.fetched
     return checker.result(), fetched

@@ -30,9 +30,10 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
-from matrix.pypi.inspect import WheelInspection, inspect_wheel
+from matrix.pypi.inspect import inspect_wheel
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import BadArtifactError
+from matrix.pypi.wheel_batches import WheelInspection
 from matrix.system.paths import data_dir
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
