@@ -42,6 +42,7 @@ from matrix.features.qualification.policy import parse_policy
 from matrix.features.qualification.report import render_page
 from matrix.features.qualification.signatures import (
     PASSWORD,
+    Signer,
     key_warning,
     load_public_key,
     load_signer,
@@ -130,7 +131,7 @@ def test_a_sign_off_says_what_its_cells_were_not_kept_from(
         policy=parsed,
         about=StatementSubject("2.21.12", NOW.isoformat(), "project"),
         subjects=(),
-        signer=load_signer(key),
+        signer=Signer(bytes, ENVELOPE, "a key", ""),
     )
     assert b"not kept from network, ipc" in page
 
