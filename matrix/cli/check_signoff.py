@@ -153,6 +153,8 @@ def _print(
     print(f"run ended    {about.finished}, made by {about.project}")
     for subject in statement.subjects:
         print(f"vouches for  {subject.name}  sha256 {subject.value}")
+    reached = ", ".join(checked.reached)
+    print(f"not isolated {reached or 'nothing, as its record says'}")
     passed = decision.with_fate(ClaimFate.PASSED)
     waived = decision.with_fate(ClaimFate.WAIVED)
     print(f"claims       {len(passed)} passed, {len(waived)} waived")

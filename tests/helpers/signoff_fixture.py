@@ -162,8 +162,11 @@ def refute_last_part(original: Record) -> Record:
 
 def record_bytes(original: Record) -> bytes:
     """Return a record as JSON in which all cells had `WHEEL` or the second file."""
-    where = dataclasses.replace(WHERE, tracer=(DIGEST, FILES[1].sha256))
-    cells = tuple(dataclasses.replace(line, where=where) for line in original.cells)
+    tracer = (DIGEST, FILES[1].sha256)
+    cells = tuple(
+        dataclasses.replace(line, where=dataclasses.replace(line.where or WHERE, tracer=tracer))
+        for line in original.cells
+    )
     return json.dumps(record_to_json(dataclasses.replace(original, cells=cells))).encode()
 
 

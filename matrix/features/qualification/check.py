@@ -23,6 +23,7 @@ from matrix.features.qualification.gate import (
     GateDecision,
     decide,
     missing_isolation,
+    reached_parts,
     valid_until,
 )
 from matrix.features.qualification.policy import Policy, parse_policy
@@ -79,12 +80,16 @@ class SignoffRequirements:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedSignoff:
-    """A valid sign-off, until `until`: its statement, and the decision of the gate passed again."""
+    """A valid sign-off, until `until`: its statement, and the decision of the gate passed again.
+
+    `reached` are the parts of the machine that its cells were not kept from.
+    """
 
     statement: StatementContent
     decision: GateDecision
     policy: Policy
     until: dt.datetime
+    reached: tuple[str, ...]
 
 
 def check(
@@ -121,7 +126,9 @@ def check(
     subjects = {artifact for artifact in installed.values() if artifact is not None}
     if statement_bytes(decision, statement.about, subjects, statement.configuration) != signed:
         raise SignoffRefusedError("the statement is not written as `qualify` writes it")
-    return CheckedSignoff(statement, decision, policy, valid_until(decision, record, policy))
+    until = valid_until(decision, record, policy)
+    reached = reached_parts(decision, record, policy)
+    return CheckedSignoff(statement, decision, policy, until, reached)
 
 
 @contextlib.contextmanager

@@ -136,15 +136,21 @@ def evidence_cells(
     return tuple(line for line in record.cells if line.cell in cells)
 
 
-def missing_isolation(decision: GateDecision, record: Record, policy: Policy) -> tuple[str, ...]:
-    """Return the parts of the machine that these cells could reach against the policy."""
+def reached_parts(decision: GateDecision, record: Record, policy: Policy) -> tuple[str, ...]:
+    """Return the parts of the machine that these cells could reach, in the order of `PARTS`."""
     reached = {
         part
         for line in evidence_cells(decision, record, policy)
         if line.where
         for part in line.where.not_isolated
     }
-    return tuple(part for part in PARTS if part in reached - policy.not_isolated)
+    return tuple(part for part in PARTS if part in reached)
+
+
+def missing_isolation(decision: GateDecision, record: Record, policy: Policy) -> tuple[str, ...]:
+    """Return the parts of the machine that these cells could reach against the policy."""
+    reached = reached_parts(decision, record, policy)
+    return tuple(part for part in reached if part not in policy.not_isolated)
 
 
 def oldest_evidence(decision: GateDecision, record: Record, policy: Policy) -> dt.datetime | None:

@@ -198,5 +198,7 @@ def _environments(
         place = "not known" if where is None else where.engine or "a machine"
         image = f", image {where.image[:19]}…" if where and where.image else ""
         python = where.python if where else line.cell.python
-        counts[f"{place}{image}", python, line.cell.target] += 1
+        free = ", ".join(where.not_isolated) if where else ""
+        reached = f", not kept from {free}" if free else ""
+        counts[f"{place}{image}{reached}", python, line.cell.target] += 1
     return [(*key, count) for key, count in sorted(counts.items())]

@@ -21,6 +21,7 @@ from helpers.signoff_fixture import (
     POLICY_TEXT,
     WAIVER,
     WHEEL,
+    WHERE,
     Signed,
     claim,
     expected_artifact,
@@ -36,8 +37,12 @@ from hypothesis import strategies as st
 from matrix.__main__ import main
 from matrix.errors import ExitCode, StorageError, UnreadableInputError, UsageError
 from matrix.features.qualification.check import SignoffRefusedError, SignoffRequirements, check
+from matrix.features.qualification.gate import decide
+from matrix.features.qualification.policy import parse_policy
+from matrix.features.qualification.report import render_page
 from matrix.features.qualification.signatures import (
     PASSWORD,
+    Signer,
     key_warning,
     load_public_key,
     load_signer,
@@ -53,6 +58,7 @@ from matrix.features.qualification.signoff import (
     check_folder,
     write_folder,
 )
+from matrix.features.qualification.statement import StatementSubject
 from matrix.model.verdict import Outcome
 
 WAIVED = f"""
@@ -98,6 +104,39 @@ def test_a_byte_changed_anywhere_is_refused(signed: Signed, name: str, data: st.
 def test_a_missing_file_of_a_sign_off_is_named(signed: Signed, name: str) -> None:
     (signed.folder / name).unlink()
     assert name in signed.refused()
+
+
+def test_a_sign_off_says_what_its_cells_were_not_kept_from(
+    signed: Signed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = record()
+    cells = [
+        dataclasses.replace(cell, where=dataclasses.replace(WHERE, not_isolated=("network", "ipc")))
+        for cell in free.cells
+    ]
+    policy = POLICY_TEXT + 'not_isolated = ["network", "ipc", "user"]\n'
+    key = tmp_path / "key.pem"
+    other = Signed(tmp_path / "other", key, signed.public)
+    other.sign(dataclasses.replace(free, cells=tuple(cells)), expected_artifact(), policy)
+    check_arguments = ("--key", str(signed.public), "--at", NOW.isoformat())
+    assert main(["check-signoff", str(other.folder), *check_arguments]) == ExitCode.OK
+    assert "not isolated network, ipc\n" in capsys.readouterr().out
+    parsed = parse_policy(policy.encode(), POLICY)
+    original = dataclasses.replace(free, cells=tuple(cells))
+    decision = decide(expected_artifact(), original, parsed, NOW)
+    page = render_page(
+        decision,
+        expected=expected_artifact(),
+        record=original,
+        policy=parsed,
+        about=StatementSubject("2.21.12", NOW.isoformat(), "project"),
+        subjects=(),
+        signer=Signer(bytes, ENVELOPE, "a key", ""),
+    )
+    assert b"not kept from network, ipc" in page
+
+    assert main(["check-signoff", str(signed.folder), *check_arguments]) == ExitCode.OK
+    assert "not isolated nothing" in capsys.readouterr().out
 
 
 def test_another_key_is_refused(signed: Signed, tmp_path: Path) -> None:
