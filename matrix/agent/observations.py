@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.agent.payloads import TRACE_PATHS, to_json, unpack
+from matrix.agent.payloads import TEST_PATH, TRACE_PATHS, to_json, unpack
 from matrix.model.capture import AgentRequest, Exchange, ProcessCapture
 from matrix.model.probe import Observation, Span, Stimulus
 from matrix.model.reason import Reason
@@ -30,12 +30,26 @@ _SPAN_NUMBERS = ("trace_id", "span_id", "parent_id", "error", "start", "duration
 
 
 def spans_in(request: AgentRequest) -> Iterator[Span]:
-    """Yield the spans in the request, none where it is not a request with traces."""
-    if request.path not in TRACE_PATHS or not isinstance(request.body, list):
-        return
-    for trace in request.body:
-        for span in trace:
-            yield _parse_span(span)
+    """Yield the spans in the request, none where it is not a request with traces or tests."""
+    if request.path.endswith(TEST_PATH):
+        yield from _test_spans(_as_mapping(request.body))
+    elif request.path in TRACE_PATHS and isinstance(request.body, list):
+        for trace in request.body:
+            for span in trace:
+                yield _parse_span(span)
+
+
+def _test_spans(body: Mapping[str, Any]) -> Iterator[Span]:
+    """Yield the spans of test events, with the metadata of all events and of their type."""
+    metadata, events = _as_mapping(body.get("metadata")), body.get("events")
+    for event in map(_as_mapping, events if isinstance(events, list) else ()):
+        content = _as_mapping(event.get("content"))
+        # Suites and sessions are no spans.
+        if content.get("trace_id") and content.get("span_id"):
+            types = ("*", str(event.get("type")))
+            parts = [*map(metadata.get, types), content.get("meta")]
+            meta = {key: value for part in map(_as_mapping, parts) for key, value in part.items()}
+            yield _parse_span({**content, "meta": meta})
 
 
 def _parse_span(span: Mapping[str, Any]) -> Span:

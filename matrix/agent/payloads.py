@@ -32,6 +32,8 @@ SPAN_FIELDS = (
 STRING_FIELDS = frozenset({"service", "name", "resource", "type"})
 _WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 TRACE_PATHS = ("/v0.3/traces", "/v0.4/traces", "/v0.5/traces")
+TEST_PATH = "/api/v2/citestcycle"
+"""The end of the path of requests with test events, which agents pass on."""
 
 
 def decode(

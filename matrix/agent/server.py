@@ -225,7 +225,12 @@ CONFIG_PATH = "/v0.7/config"
 INFO = {
     "version": "7.99.0",
     # A tracer polls for remote configuration only where its endpoint is listed.
-    "endpoints": ["/v0.3/traces", "/v0.4/traces", "/v0.5/traces", CONFIG_PATH, "/telemetry/proxy/"],
+    "endpoints": [
+        *("/v0.3/traces", "/v0.4/traces", "/v0.5/traces", CONFIG_PATH, "/telemetry/proxy/"),
+        # From 4.x, results of tests are sent to it alone:
+        # https://github.com/DataDog/datadog-agent/blob/main/pkg/trace/api/evp_proxy.go
+        "/evp_proxy/v2/",
+    ],
     # Tracers must send every span, whatever the sampling, with its structured data.
     "client_drop_p0s": False,
     "span_meta_structs": True,

@@ -63,6 +63,32 @@ def test_spans_of_other_traces_with_the_segment_in_their_resource_are_separate()
     assert observation.elsewhere == (test,)
 
 
+def test_tests_that_are_sent_as_events_have_spans_with_their_metadata() -> None:
+    content = {
+        **{"trace_id": 7, "span_id": 8, "parent_id": 1, "name": "pytest.test", "type": "test"},
+        **{"resource": f"test_shop[{SHOP}]", "meta": {"test.status": "pass"}},
+    }
+    body = {
+        "metadata": {"*": {"language": "python", "test.status": "old"}, "test": {"a": "b"}},
+        "events": [
+            {"type": "test", "content": content},
+            # A session is no span; the others are damaged.
+            {"type": "test_session_end", "content": {"test_session_id": 1, "meta": {}}},
+            *({"type": "test"}, "x", {"type": "test", "content": {**content, "trace_id": None}}),
+        ],
+    }
+    path = "/evp_proxy/v2/api/v2/citestcycle"
+    (test,) = Traces([AgentRequest(1.0, "POST", path, {}, body)]).elsewhere(exchange(), None)
+    assert (test.name, test.resource) == ("pytest.test", f"test_shop[{SHOP}]")
+    assert test.meta == {"language": "python", "test.status": "pass", "a": "b"}
+
+
+@pytest.mark.parametrize("body", [None, [], {"undecodable": "x"}, {"events": {"a": 1}}])
+def test_what_is_no_list_of_test_events_has_no_spans(body: object) -> None:
+    request = AgentRequest(1.0, "POST", "/evp_proxy/v2/api/v2/citestcycle", {}, body)
+    assert Traces([request]).elsewhere(exchange(), None) == ()
+
+
 def test_spans_that_arrive_later_are_added() -> None:
     root = span(meta={"http.url": URL})
     first = traces(span(trace_id=2))
