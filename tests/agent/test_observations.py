@@ -65,8 +65,13 @@ def test_spans_of_other_traces_with_the_segment_in_their_resource_are_separate()
 
 def test_tests_that_are_sent_as_events_have_spans_with_their_metadata() -> None:
     content = {
-        **{"trace_id": 7, "span_id": 8, "parent_id": 1, "name": "pytest.test", "type": "test"},
-        **{"resource": f"test_shop[{SHOP}]", "meta": {"test.status": "pass"}},
+        "trace_id": 7,
+        "span_id": 8,
+        "parent_id": 1,
+        "name": "pytest.test",
+        "type": "test",
+        "resource": f"test_shop[{SHOP}]",
+        "meta": {"test.status": "pass"},
     }
     body = {
         "metadata": {"*": {"language": "python", "test.status": "old"}, "test": {"a": "b"}},
