@@ -216,7 +216,7 @@ def test_the_tests_of_a_pull_request(hub: Hub) -> None:
     job = not_skipped(run.job("tests", {"python": "3.10"}))
     assert job.result == "success", job_output(job)
     assert "tests collected" in job.output["tests.yml:tests:4"]
-    assert re.search(r"^verdicts .* confirmed", job.output["tests.yml:tests:5"], re.MULTILINE)
+    assert re.search(r"\d+ of \d+ promises? asked .* refuted", job.output["tests.yml:tests:5"])
     assert_all_lines_ran(run)
 
 
