@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cli.common import note, project_data
@@ -32,6 +32,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import all_engine_targets, local_targets
 from matrix.planning.planner import make_plan
+from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.snapshot import SNAPSHOT, RecordingIndex, dump_snapshot, load_snapshot
@@ -132,9 +133,31 @@ def _find_locks(
         elif requirements.as_of < today and interpreter:
             missing[key] = (interpreter, requirements)
 
+    found.counts["kept"] = len(found.locks)
+    for key, result in _resolve_all(store, missing):
+        if isinstance(result, str):
+            found.failures.append(result)
+        else:
+            found.locks[key] = result
+    found.counts["resolved"] = len(found.locks) - found.counts["kept"]
+    found.counts["that cannot be resolved"] = len(found.failures)
+    return found
+
+
+def _resolve_all(
+    store: EnvironmentStore, missing: Mapping[LockId, tuple[Interpreter, Requirements]]
+) -> Iterator[tuple[LockId, CommittedLock | str]]:
+    """Yield each lock, or why there is none; raise IndexUnavailableError."""
+    if not missing:
+        return
+    if not store.offline:
+        # Soon, before each resolver finds out for itself that the index does not answer.
+        CachedIndex(cache_dir(), refresh=True).project(TRACER)
+
     def resolve(
-        key: LockId, interpreter: Interpreter, requirements: Requirements
+        item: tuple[LockId, tuple[Interpreter, Requirements]],
     ) -> tuple[LockId, CommittedLock | str]:
+        key, (interpreter, requirements) = item
         try:
             lines = store.resolve(interpreter, requirements)
         except BuildError as error:
@@ -144,13 +167,9 @@ def _find_locks(
             return key, f"no lock of {pins} on CPython {interpreter.python}: {error.detail}"
         return key, CommittedLock(interpreter.version, requirements, lines)
 
-    found.counts["kept"] = len(found.locks)
     with ThreadPoolExecutor(_THREADS) as pool:
-        for key, result in pool.map(lambda item: resolve(item[0], *item[1]), missing.items()):
-            if isinstance(result, str):
-                found.failures.append(result)
-            else:
-                found.locks[key] = result
-    found.counts["resolved"] = len(found.locks) - found.counts["kept"]
-    found.counts["that cannot be resolved"] = len(found.failures)
-    return found
+        try:
+            yield from pool.map(resolve, missing.items())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

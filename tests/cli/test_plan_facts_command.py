@@ -145,6 +145,14 @@ def test_what_cannot_be_resolved_has_no_lock_and_is_named(
     assert len(world.locks().locks) == world.installer.resolved - 1
 
 
+def test_an_index_that_does_not_answer_is_told_before_anything_is_resolved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    assert main(["plan", "--write-locks"]) == ExitCode.INDEX_UNAVAILABLE
+    assert world.installer.resolved == 0
+
+
 @pytest.mark.parametrize(
     "others",
     [
