@@ -136,7 +136,9 @@ def test_a_good_cell_of_another_cpu(
 
 
 def test_one_that_forks_without_end(tmp_path: Path, setup: EngineSetup) -> None:
-    job = dataclasses.replace(hostile(tmp_path, "fork", setup), parallel=1)
+    # It is about processes: they must not run out of memory before.
+    job = hostile(tmp_path, "fork", setup, memory=768 * MEBIBYTE)
+    job = dataclasses.replace(job, parallel=1)
     capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is None, capture.detail
     # The second has a container to itself again: everything that the first left was killed.
