@@ -51,23 +51,24 @@ def add_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> Non
     lack of time or space, and OSError.
     """
     copy = not mechanism().name
-    missing = []
-    for package in _packages(tools, interpreter, folder):
-        if tools.discard_changed(package.cached):
-            missing.append(package)
-        else:
-            link_into(package.cached, folder, copy=copy)
-    if not missing:
-        return
-    _compile(tools, interpreter, [package.path for package in missing])
-    for package in missing:
-        with scratch_beside(package.cached) as part:
-            for path in _byte_code(package.path, interpreter):
-                target = part / path.relative_to(folder)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                link_file(path, target, copy=copy)
-            put_folder(part, package.cached)
-            tools.manifests.write(package.cached)
+    packages = list(_packages(tools, interpreter, folder))
+    with tools.guard(f"compiled-{interpreter_id(interpreter)}"):
+        missing = []
+        for package in packages:
+            if tools.discard_changed(package.cached):
+                missing.append(package)
+            else:
+                link_into(package.cached, folder, copy=copy)
+        if missing:
+            _compile(tools, interpreter, [package.path for package in missing])
+        for package in missing:
+            with scratch_beside(package.cached) as part:
+                for path in _byte_code(package.path, interpreter):
+                    target = part / path.relative_to(folder)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    link_file(path, target, copy=copy)
+                put_folder(part, package.cached)
+                tools.manifests.write(package.cached)
 
 
 def _compile(tools: Toolbox, interpreter: Interpreter, paths: list[Path]) -> None:

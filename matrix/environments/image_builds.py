@@ -122,15 +122,16 @@ class ByteCodeCache:
         parent = self.tools.root / "compiled" / minor
         folders = [parent / wheel.key for wheel in wheels]
         pairs = zip(wheels, folders, strict=True)
-        missing = [pair for pair in pairs if self.tools.discard_changed(pair[1])]
-        if missing:
-            with scratch_beside(folders[0]) as part:
-                self._compile(minor, [wheel for wheel, _ in missing], part, image)
-                for number, (_, folder) in enumerate(missing):
-                    compiled = part / str(number)
-                    compiled.mkdir(exist_ok=True)
-                    put_folder(compiled, folder)
-                    self.tools.manifests.write(folder)
+        with self.tools.guard(f"compiled-{minor}"):
+            missing = [pair for pair in pairs if self.tools.discard_changed(pair[1])]
+            if missing:
+                with scratch_beside(folders[0]) as part:
+                    self._compile(minor, [wheel for wheel, _ in missing], part, image)
+                    for number, (_, folder) in enumerate(missing):
+                        compiled = part / str(number)
+                        compiled.mkdir(exist_ok=True)
+                        put_folder(compiled, folder)
+                        self.tools.manifests.write(folder)
         return folders
 
     def _compile(

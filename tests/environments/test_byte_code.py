@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import marshal
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.environment_fakes import INTERPRETER
+from helpers.tree_fakes import image
 
 from matrix.environments.byte_code import add_byte_code
+from matrix.environments.download import UnpackedWheels
+from matrix.environments.image_builds import ByteCodeCache, ImageCommand
 from matrix.environments.toolbox import Command, CommandResult, Toolbox, run
 from matrix.model.environment import Interpreter
 
@@ -138,6 +143,33 @@ def test_what_an_equal_cpython_at_another_place_compiled_is_not_used(
     add_byte_code(tools, python, first)
     add_byte_code(tools, dataclasses.replace(python, build="another"), second)
     assert len(runner.compiled) == 2
+
+
+def test_builders_at_the_same_time_compile_a_package_once(
+    tmp_path: Path, tools: Toolbox, runner: CountingRunner, python: Interpreter
+) -> None:
+    modules = {f"ddtrace__module{number}": f"x = {number}" for number in range(200)}
+    folders = [site(tmp_path, f"site{number}", **modules) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(functools.partial(add_byte_code, tools, python), folders))
+    assert runner.compiled == [["ddtrace"]]
+    assert all(len(list(folder.rglob("*.pyc"))) == len(modules) for folder in folders)
+
+
+def test_trees_that_are_built_at_the_same_time_share_their_byte_code(
+    tmp_path: Path, tools: Toolbox, runner: CountingRunner, python: Interpreter
+) -> None:
+    modules = {f"ddtrace__module{number}": f"x = {number}" for number in range(200)}
+    wheels = [UnpackedWheels(site(tmp_path, "unpacked", **modules), "key")]
+    cache = ByteCodeCache(tools, ImageCommand(None, 60), lambda: [python])
+
+    def folders(_: int) -> list[Path]:
+        return cache.folders(python.python, wheels, image(python=python.version))
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(folders, range(4)))
+    assert len(runner.compiled) == 1
+    assert all(len(list(found.rglob("*.pyc"))) == len(modules) for (found,) in results)
 
 
 def _code(source: Path) -> Any:  # noqa: ANN401 - a code object
