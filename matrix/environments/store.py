@@ -246,7 +246,9 @@ class EnvironmentStore(ContentStore[Interpreter]):
             return super().prepare(runtime, requirements)
         except BuildError as error:
             key = self._lock_key(runtime, requirements)
-            if error.reason not in _UNUSABLE or not self._used(key, runtime, requirements):
+            if error.reason not in _UNUSABLE or self._lock_files.read(key) is not None:
+                raise
+            if self._committed_lock(key, runtime, requirements) is None:
                 raise
             self._tools.notices.append(
                 f"the committed lock of {_describe(runtime, requirements)} cannot be used here, and"
@@ -257,15 +259,15 @@ class EnvironmentStore(ContentStore[Interpreter]):
 
     def _known(self, key: str, runtime: Interpreter, requirements: Requirements) -> Content | None:
         known = super()._known(key, runtime, requirements)
-        if known is None and (committed := self._used(key, runtime, requirements)):
+        if known is None and (committed := self._committed_lock(key, runtime, requirements)):
             return {"lock": committed.lines}
         return known
 
-    def _used(
+    def _committed_lock(
         self, key: str, runtime: Interpreter, requirements: Requirements
     ) -> CommittedLock | None:
-        """Return the committed lock, None where it is not used."""
-        if self.anew or key in self._refused or self._lock_files.read(key) is not None:
+        """Return the committed lock, None where there is none that may be used."""
+        if self.anew or key in self._refused:
             return None
         return self.committed.find(runtime, requirements, self._tools.notices)
 
