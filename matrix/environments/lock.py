@@ -183,12 +183,17 @@ def read_installed(folder: Path) -> dict[str, str]:
     for pattern, name in (("*.dist-info", "METADATA"), ("*.egg-info", "PKG-INFO")):
         for info in folder.glob(pattern):
             file = info / name if info.is_dir() else info
-            with file.open(encoding="utf-8", errors="replace") as stream:
-                headers = HeaderParser().parsestr(stream.read(_MAX_CHARACTERS), headersonly=True)
+            headers = HeaderParser().parsestr(_metadata_text(file), headersonly=True)
             if headers["Name"] is None:
                 raise BuildError(Reason.WRONG_INSTALL, f"{info.name} names no distribution")
             versions[str(canonicalize_name(headers["Name"]))] = headers["Version"] or ""
     return versions
+
+
+def _metadata_text(file: Path) -> str:
+    """Return the beginning of a metadata file, which has the headers."""
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(_MAX_CHARACTERS)
 
 
 def find_damaged(folder: Path, sha256: Callable[[Path], str]) -> dict[str, str]:
@@ -266,7 +271,7 @@ def check_markers(folder: Path, version: str, installed: Mapping[str, str]) -> N
         "extra": "",
     }
     for file in sorted(folder.glob("*.dist-info/METADATA")):
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = _metadata_text(file)
         if not any(marker in text for marker in _PATCH_MARKERS):
             continue
         headers = HeaderParser().parsestr(text, headersonly=True)
