@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from matrix.errors import UnreadableInputError, storage_errors
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.system.files import read_toml, write_atomic
-from matrix.system.paths import project_root
+from matrix.system.paths import facts_dir
 
 if TYPE_CHECKING:
     from matrix.documents.document import ReadDocument
 
-FACTS = project_root() / "matrix" / "facts" / "claims.toml"
+FACTS = facts_dir() / "claims.toml"
 
 _SUFFIXES = (".md", ".txt")
 _HEAD = """\

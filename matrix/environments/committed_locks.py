@@ -23,10 +23,10 @@ from typing import Any
 from matrix.environments.lock import Lock, parse_line
 from matrix.model.environment import Interpreter, Requirements
 from matrix.system.files import write_atomic
-from matrix.system.paths import project_root
+from matrix.system.paths import facts_dir
 from matrix.system.stamps import stamp, unstamp
 
-LOCKS = project_root() / "matrix" / "facts" / "locks"
+LOCKS = facts_dir() / "locks"
 _FORMAT = "locks/1"
 _HASH = " --hash=sha256:"
 

@@ -20,10 +20,10 @@ from matrix.errors import IndexUnavailableError
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.client import Index
 from matrix.pypi.pages import requirement_of
-from matrix.system.paths import project_root
+from matrix.system.paths import facts_dir
 from matrix.system.stamps import stamp, unstamp
 
-SNAPSHOT = project_root() / "matrix" / "facts" / "releases.json"
+SNAPSHOT = facts_dir() / "releases.json"
 _FORMAT = "releases/1"
 _SOURCE = "source"
 

@@ -18,6 +18,11 @@ def data_dir() -> Path:
     return project_root() / "matrix" / "data"
 
 
+def facts_dir() -> Path:
+    """Return the folder of the committed facts."""
+    return project_root() / "matrix" / "facts"
+
+
 def apps_dir() -> Path:
     """Return the folder of the sample apps."""
     return project_root() / "apps"
