@@ -20,7 +20,6 @@ from matrix.environments.errors import BuildError
 from matrix.environments.toolbox import Toolbox, interpreter_id
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
-from matrix.system.sandboxed import mechanism
 
 # The paths are in the standard input: there may be more than a command line can have.
 _COMPILE = """
@@ -50,7 +49,6 @@ def add_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> Non
     A `site-packages` in it is a folder of its own. Nothing is imported. Raises BuildError for a
     lack of time or space, and OSError.
     """
-    copy = not mechanism().name
     packages = list(_packages(tools, interpreter, folder))
     with tools.guard(f"compiled-{interpreter_id(interpreter)}"):
         missing = []
@@ -58,7 +56,7 @@ def add_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> Non
             if tools.discard_changed(package.cached):
                 missing.append(package)
             else:
-                link_into(package.cached, folder, copy=copy)
+                link_into(package.cached, folder, copy=tools.copies)
         if missing:
             _compile(tools, interpreter, [package.path for package in missing])
         for package in missing:
@@ -66,7 +64,7 @@ def add_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> Non
                 for path in _byte_code(package.path, interpreter):
                     target = part / path.relative_to(folder)
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    link_file(path, target, copy=copy)
+                    link_file(path, target, copy=tools.copies)
                 put_folder(part, package.cached)
                 tools.manifests.write(package.cached)
 

@@ -42,7 +42,6 @@ from matrix.model.reason import Reason
 from matrix.pypi.client import Index
 from matrix.pypi.tags import supported_tags
 from matrix.system.files import put_in_place
-from matrix.system.sandboxed import mechanism
 
 
 class PipInstaller:
@@ -96,7 +95,7 @@ class PipInstaller:
             published = wheel == self._artifacts.find(sha256)
             make = functools.partial(unpack, wheel, unpacked, sha256 if published else None)
             source = self._tools.ensure_built(unpacked, make)
-            link_into(source, target, copy=not mechanism().name)
+            link_into(source, target, copy=self._tools.copies)
         # virtualenv puts modules of the standard library beside it.
         for modules in (target, target.parent):
             add_byte_code(self._tools, interpreter, modules)

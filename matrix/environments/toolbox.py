@@ -187,6 +187,14 @@ class Toolbox:
         """Return the manifests of what is built below `root`."""
         return Manifests(self.root)
 
+    @property
+    def copies(self) -> bool:
+        """Tell whether environments have copies of the files of the caches, in place of links.
+
+        A cell without a sandbox must not write to what other environments share.
+        """
+        return not mechanism().name
+
     def take_notices(self) -> tuple[str, ...]:
         """Return the notices, which are told then."""
         taken = []
@@ -254,8 +262,7 @@ class Toolbox:
             "UV_CACHE_DIR": str(self.root / ("uv" if view is None else UV_SOURCES)),
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
-            # A cell without a sandbox must not write to what other environments share.
-            "UV_LINK_MODE": "hardlink" if mechanism().name and view is None else "clone",
+            "UV_LINK_MODE": "clone" if self.copies or view is not None else "hardlink",
             **({"UV_OFFLINE": "1", "RUST_LOG": "warn"} if offline else {}),
         }
         return self.run(
