@@ -93,12 +93,13 @@ def run(args: argparse.Namespace) -> int:
             write_releases(args)
         if args.write_locks:
             write_locks(args)
-    elif args.write_durations or args.github:
-        from matrix.cli.plan_shards import plan_shards, write_durations  # noqa: PLC0415 - slow
+    elif args.write_durations:
+        from matrix.cli.plan_shards import write_durations  # noqa: PLC0415 - slow
 
-        if args.write_durations:
-            write_durations(args)
-            return ExitCode.OK
+        write_durations(args)
+    elif args.github:
+        from matrix.cli.plan_shards import plan_shards  # noqa: PLC0415 - slow
+
         manifest = plan_shards(args)
         if args.json is not None:
             _write_plan(args.json, manifest.plan)

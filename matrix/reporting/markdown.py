@@ -15,8 +15,8 @@ from matrix.reporting.diff import RunDiff, VerdictChange
 from matrix.reporting.rows import WORST_FIRST, VerdictRow, short_evidence
 from matrix.reporting.summary import (
     broken_rows,
+    document_lines,
     document_names,
-    document_titles,
     headline,
     outcome_counts,
     reason_summaries,
@@ -172,9 +172,8 @@ def _end(record: Record) -> Iterator[str]:
         yield ""
         yield "</details>"
         yield ""
-    for name, title in document_titles(record).items():
-        short = document_names(record)[name]
-        yield f"- {_text(name if short == name else f'{short} is {name}')}: {_text(title)}"
+    for line in document_lines(record):
+        yield f"- {_text(line)}"
     yield ""
     run = record.run
     cells = count_text(len(record.cells), "cell")

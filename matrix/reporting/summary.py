@@ -149,6 +149,15 @@ def document_titles(record: Record) -> dict[str, str]:
     }
 
 
+def document_lines(record: Record) -> list[str]:
+    """Return a line for each document: its name, its file where that is longer, and its title."""
+    names = document_names(record)
+    return [
+        f"{full if names[full] == full else f'{names[full]} is {full}'}: {title}"
+        for full, title in document_titles(record).items()
+    ]
+
+
 @functools.cache
 def _language(code: str) -> str:
     """Return the name of a language in itself, or its code where we do not read it."""

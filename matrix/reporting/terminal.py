@@ -26,8 +26,8 @@ from matrix.reporting.summary import (
     broken_rows,
     cell_counts,
     collect_remarks,
+    document_lines,
     document_names,
-    document_titles,
     headline,
     isolation_warning,
     location_lines,
@@ -130,9 +130,8 @@ def print_report(console: Console, record: Record, *, every: bool = False) -> No
     _print_broken(console, record, names)
     _print_remarks(console, record)
     _print_gaps(console, record, names, every=every)
-    for full, title in document_titles(record).items():
-        name = names[full] if names[full] == full else f"{names[full]} is {full}"
-        _below(console, f"document {name}: {title}", "dim", 0)
+    for line in document_lines(record):
+        _below(console, f"document {line}", "dim", 0)
     _print_run(console, record)
     for warning in filter(None, (*record.run.warnings, isolation_warning(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
