@@ -114,7 +114,7 @@ def test_a_cell_on_windows_has_only_the_variables_that_python_needs(
 ) -> None:
     monkeypatch.setattr(os, "environ", {"SYSTEMROOT": r"D:\Win", "SECRET": "s", "PATH": "mine"})
     monkeypatch.setattr(sys, "platform", "win32")
-    environ = process_environment(tmp_path, setting={"A": "b"}, agent_port=1, upstream_port=2)
+    environ = process_environment(tmp_path, setting={"A": "b"}, agent={}, upstream_port=2)
     assert environ["SYSTEMROOT"] == r"D:\Win"
     assert environ["PATH"] == r"D:\Win\System32;D:\Win"
     assert {environ[name] for name in ("TEMP", "TMP", "USERPROFILE", "APPDATA")} == {str(tmp_path)}

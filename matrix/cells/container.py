@@ -12,7 +12,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint
-from matrix.cells.env_vars import MARK, interpreter_environment
+from matrix.cells.env_vars import MARK, agent_variables, interpreter_environment
 from matrix.cells.interface import CommandOutput, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import JOIN_SECONDS, BoundedLog
@@ -100,7 +100,7 @@ class ContainerSandbox:
             process.release()
         return CommandOutput(code, log.text)
 
-    def new_slot(self, name: str) -> ContainerSlot:
+    def new_slot(self, name: str, *, outside: bool = False) -> ContainerSlot:  # noqa: ARG002 - no place
         """Return a new slot; its folder is made when its process is started."""
         self._slots += 1
         return ContainerSlot(self, SCRATCH / f"{name}-{self._slots}")
@@ -184,6 +184,10 @@ class ContainerSlot:
         channel, inside = self.sandbox.relay.forward_port(port, requested)
         self._channels.append(channel)
         return inside
+
+    def agent_variables(self, port: int) -> dict[str, str]:
+        """Return the variables that tell a tracer how to reach the agent at `port`."""
+        return agent_variables("127.0.0.1", self.forward_port(port))
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float

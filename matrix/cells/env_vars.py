@@ -59,23 +59,31 @@ def interpreter_environment(scratch: PurePath) -> dict[str, str]:
 
 
 def process_environment(
-    scratch: PurePath, *, setting: Mapping[str, str], agent_port: int | None, upstream_port: int
+    scratch: PurePath, *, setting: Mapping[str, str], agent: Mapping[str, str], upstream_port: int
 ) -> dict[str, str]:
     """Return the variables of an app process under a rendered setting; ports are those inside.
 
-    Without `agent_port` there are none of a tracer.
+    `agent` are those that tell a tracer how to reach its agent, none without a tracer.
     """
-    variables = {
+    return {
         **interpreter_environment(scratch),
         "BOOKSHOP_DATABASE": str(scratch / "bookshop.sqlite3"),
         "BOOKSHOP_CATALOGUE_URL": f"http://127.0.0.1:{upstream_port}",
+        **agent,
+        **setting,
     }
-    if agent_port is not None:
-        # Releases before 1.0 need host and port; all that support a URL prefer it.
-        variables["DD_AGENT_HOST"] = "127.0.0.1"
-        variables["DD_TRACE_AGENT_PORT"] = str(agent_port)
-        variables["DD_TRACE_AGENT_URL"] = f"http://127.0.0.1:{agent_port}"
-    return {**variables, **setting}
+
+
+def agent_variables(host: str, port: int) -> dict[str, str]:
+    """Return the variables that tell a tracer that its agent is at `host` and `port`.
+
+    Releases before 1.0 need host and port; all that support a URL prefer it.
+    """
+    return {
+        "DD_AGENT_HOST": host,
+        "DD_TRACE_AGENT_PORT": str(port),
+        "DD_TRACE_AGENT_URL": f"http://{host}:{port}",
+    }
 
 
 @contextlib.contextmanager

@@ -78,6 +78,14 @@ class Slot(Protocol):
         """
         ...
 
+    def agent_variables(self, port: int) -> dict[str, str]:
+        """Return the variables that tell a tracer how to reach the agent.
+
+        `port` is the agent's on 127.0.0.1 of this process, which is made reachable from inside as
+        an agent is in the sandbox's place; not so in a slot `outside` of it.
+        """
+        ...
+
     def start(self, command: Sequence[str], environment: Mapping[str, str], *, stop: float) -> App:
         """Start an app in the folder of the apps; `stop` as in `Limits`. Raises OSError."""
         ...
@@ -114,8 +122,11 @@ class Sandbox(Protocol):
         """
         ...
 
-    def new_slot(self, name: str) -> Slot:
-        """Return a new slot; `name` is for people."""
+    def new_slot(self, name: str, *, outside: bool = False) -> Slot:
+        """Return a new slot; `name` is for people.
+
+        In one `outside`, that which makes the place of the cell is taken away.
+        """
         ...
 
     def free_bytes(self) -> int:

@@ -22,7 +22,7 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING
 
 from matrix.cells.client import Endpoint, loopback_endpoint
-from matrix.cells.env_vars import MARK, interpreter_environment
+from matrix.cells.env_vars import MARK, agent_variables, interpreter_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.log import KEEP_BYTES, PipeLog
@@ -257,7 +257,7 @@ class LocalSandbox:
             process.stop()
         return CommandOutput(code, process.log.text)
 
-    def new_slot(self, name: str) -> LocalSlot:
+    def new_slot(self, name: str, *, outside: bool = False) -> LocalSlot:  # noqa: ARG002 - no place
         """Return a slot with a new folder."""
         return LocalSlot(self, self._new_folder(f"{name}-", self.scratch))
 
@@ -297,6 +297,10 @@ class LocalSlot:
     def forward_port(self, port: int, requested: int = 0) -> int:  # noqa: ARG002 - no choice
         """Return the same port: the cell runs on this machine."""
         return port
+
+    def agent_variables(self, port: int) -> dict[str, str]:
+        """Return the variables that tell a tracer how to reach the agent at `port`."""
+        return agent_variables("127.0.0.1", port)
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float

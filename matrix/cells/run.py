@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from matrix.cells.container import ContainerSandbox
 from matrix.cells.crash_counts import count_processes, crash_subjects, further_count
 from matrix.cells.env_vars import forward_services
 from matrix.cells.identity import (
@@ -23,12 +22,14 @@ from matrix.cells.identity import (
 from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
+from matrix.cells.places import new_sandbox
 from matrix.cells.schedule import (
     ProcessTasks,
     Task,
     bare_process,
     compared_tasks,
     failed_tasks,
+    outside_processes,
     schedule,
     schedule_repeat,
     suspect_tasks,
@@ -151,7 +152,7 @@ def _new_sandbox(job: CellJob, deadline: Deadline) -> Sandbox:
         raise SandboxError(Reason.ENGINE_LOST, error.message) from error
     except ContainerError as error:
         raise SandboxError(Reason.ENGINE_LOST, str(error)) from error
-    return ContainerSandbox(job, job.image, engine, deadline)
+    return new_sandbox(job, job.image, engine, deadline)
 
 
 def _check_free_space(job: CellJob, sandbox: Sandbox) -> None:
@@ -193,7 +194,9 @@ def _run_processes(
                     run_process,
                     job,
                     process,
-                    sandbox.new_slot(f"{process.setting}-{process.repeat}"),
+                    sandbox.new_slot(
+                        f"{process.setting}-{process.repeat}", outside=process.outside
+                    ),
                     deadline,
                     services,
                 )
@@ -209,7 +212,8 @@ def _run_processes(
         first = without_switched_off(tasks)
         decisive = [task for task in first if task.probe in job.planned.decisive]
         bare = bare_process(compared_tasks(first))
-        captures = tuple(run((*schedule(first), *soak, *bare)))
+        outside = outside_processes(first) if job.planned.cell.place else ()
+        captures = tuple(run((*schedule(first), *soak, *bare, *outside)))
         tracer = job.planned.cell.ddtrace
         failed = failed_tasks(decisive, captures, tracer)
         suspect = suspect_tasks(failed, captures, tracer)

@@ -35,7 +35,7 @@ class ProcessTasks:
     """The tasks of one process under one setting, or a soak and nothing else.
 
     A soak has a process of its own, so that neither spoils the other. `counted` is the subject of a
-    process that is only run to count crashes.
+    process that is only run to count crashes. One `outside` of the cell's place is its control.
     """
 
     setting: str
@@ -43,6 +43,7 @@ class ProcessTasks:
     repeat: int = 0
     soak: bool = False
     counted: str = ""
+    outside: bool = False
 
     @property
     def plain(self) -> tuple[Task, ...]:
@@ -73,6 +74,12 @@ def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
         by_setting.setdefault(_setting_of(task), []).append(task)
     processes = [ProcessTasks(setting, tuple(group)) for setting, group in by_setting.items()]
     return tuple(sorted(processes, key=_duration_key, reverse=True))
+
+
+def outside_processes(tasks: Iterable[Task]) -> tuple[ProcessTasks, ...]:
+    """Return the processes outside of the cell's place, for all tasks with the feature on."""
+    features = [task for task in tasks if not task.control]
+    return tuple(dataclasses.replace(process, outside=True) for process in schedule(features))
 
 
 def _duration_key(process: ProcessTasks) -> tuple[float, int, int]:

@@ -17,8 +17,9 @@ from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.model.capture import BARE, ProcessCapture, Soak
+from matrix.model.capture import BARE, OUTSIDE, ProcessCapture, Soak
 from matrix.model.reason import Reason
+from matrix.probes.places import Outside, find_place
 from matrix.probes.settings import load_settings
 
 # In some releases `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, and a
@@ -68,11 +69,11 @@ class _Session:
             self.agent = agent
             sandbox = slot.sandbox
             setting = load_settings().get(self.tasks.setting)
-            self.traced = setting.traced
+            self.traced = setting.traced and not (self.tasks.outside and self._is_silent_outside)
             self.environment |= process_environment(
                 slot.scratch,
                 setting=load_settings().render(self.tasks.setting, data=sandbox.fixtures),
-                agent_port=slot.forward_port(agent.port) if setting.loaded else None,
+                agent=slot.agent_variables(agent.port) if setting.loaded else {},
                 upstream_port=slot.forward_port(upstream.port),
             )
             app_name = job.app or job.framework
@@ -98,6 +99,11 @@ class _Session:
                 self._use_app(app, endpoint, agent)
         if agent.failed is not None:
             self.fail(Reason.AGENT_FAILED, f"the recording agent: {agent.failed}")
+
+    @property
+    def _is_silent_outside(self) -> bool:
+        place = find_place(self.job.planned.cell.place)
+        return place.outside is Outside.SILENT
 
     def _use_app(self, app: App, endpoint: Endpoint, agent: Agent) -> None:
         job, deadline = self.job, self.deadline
@@ -161,7 +167,7 @@ class _Session:
         # The requests of a soak are counted, not kept.
         requests = self.agent.requests if self.agent and self.soak is None else ()
         exchanges = self.client.exchanges if self.client and self.soak is None else ()
-        purpose = "soak" if self.tasks.soak else "probe"
+        purpose = "soak" if self.tasks.soak else OUTSIDE if self.tasks.outside else "probe"
         return ProcessCapture(
             setting=self.tasks.setting,
             purpose=COUNT if self.tasks.counted else purpose,

@@ -23,6 +23,8 @@ not its own; processes; the rights of the user; shared memory; and more than a s
 processes and disk."""
 BARE = "bare"
 """The setting of the bare control: the app without the tracer."""
+OUTSIDE = "outside"
+"""The purpose of a process that ran outside of its cell's place, as the control of the place."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +133,7 @@ class AgentRequest:
 class ProcessCapture:
     """One process of the app under one setting, from start to stop.
 
-    `purpose` is `probe`, `soak` or `count`; `repeat` counts from 0. `exit_code` is negative for a
+    `purpose` is `probe`, `outside`, `soak` or `count`; `repeat` counts from 0. `exit_code` is negative for a
     signal that killed the process, None where it lived until it was stopped. `failed` and
     `detail` say why it gave no observations (broken start, timed out, agent failed), or that
     it ended early (crashed). A soak has a process of its own, of which only the counts are kept

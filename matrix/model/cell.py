@@ -20,6 +20,7 @@ _ID = re.compile(
     r"-(?P<framework>[a-z][a-z0-9_]*?[a-z_]|[a-z])(?P<equals>=?)(?P<framework_version>\d[^-=]*)"
     r"-ddtrace(?P<ddtrace>\d[^-=]*)"
     r"(?:-asof(?P<as_of>\d{8}))?"
+    r"(?:-in-(?P<place>[a-z]+(?:-[a-z]+)*))?"
 )
 _ID_DIGIT_NAME = re.compile(
     _ID.pattern.replace(r"[a-z][a-z0-9_]*?[a-z_]|[a-z]", r"[a-z][a-z0-9_]*").replace("=?", "=")
@@ -31,11 +32,13 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A CPython, an OS and CPU, a framework or library, a ddtrace, and a dependency date.
+    """A CPython, an OS and CPU, a framework or library, a ddtrace, a dependency date, and a place.
 
     Versions are the index's spelling. `python` is `major.minor`. `target` is `<os>_<cpu>` in wheel
     tag words (`linux_x86_64`, `win32`). `as_of` is None for the era of the ddtrace release, else
-    the date as of which the dependencies are resolved.
+    the date as of which the dependencies are resolved. `place` names a deployment type, or what
+    stands in for one, that the app must run in (`data/places/`), "" for none: this machine, or a
+    container of its own.
 
     The id sorts with its text only within one CPython; `sort_key` sorts as versions do. A name
     with a digit is set off with `=`: `cp39-linux_x86_64-jinja2=2.7-ddtrace1.9.0`.
@@ -47,6 +50,7 @@ class Cell:
     framework_version: str
     ddtrace: str
     as_of: dt.date | None = None
+    place: str = ""
 
     @functools.cached_property
     def id(self) -> str:
@@ -54,9 +58,10 @@ class Cell:
         name = self.framework.replace("-", "_")
         equals = "=" if re.search(r"\d", name) else ""
         as_of = f"-asof{self.as_of:%Y%m%d}" if self.as_of else ""
+        place = f"-in-{self.place}" if self.place else ""
         return (
             f"cp{self.python.replace('.', '')}-{self.target}"
-            f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{as_of}"
+            f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{as_of}{place}"
         )
 
     def __str__(self) -> str:
@@ -72,6 +77,7 @@ class Cell:
             Version(self.framework_version),
             Version(self.ddtrace),
             self.as_of or dt.date.min,
+            self.place,
         )
 
     def is_earlier(self, other: Cell) -> bool:
@@ -92,6 +98,7 @@ class Cell:
             framework_version=match["framework_version"],
             ddtrace=match["ddtrace"],
             as_of=dt.datetime.strptime(as_of, "%Y%m%d").date() if as_of else None,  # noqa: DTZ007
+            place=match["place"] or "",
         )
 
 

@@ -13,8 +13,9 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.probes.integrations import LIBRARIES, module_path
+from matrix.probes.places import find_place, place_file
 from matrix.runs.interface import Environments
-from matrix.system.paths import project_root
+from matrix.system.paths import fixtures_dir, project_root
 from matrix.system.source_files import digest_files, imported_files
 
 # Increased when the meaning of a capture changes: older results are then made again.
@@ -60,7 +61,8 @@ def judge_sources_in(root: Path) -> str:
     """Return the digest of what judges captures: after a change captures are judged again."""
     evidence = root / "matrix" / "probes" / "evidence"
     crashes = root / "matrix" / "data" / "crashes.toml"
-    return digest_files([*imported_files(JUDGE_MODULES, root=root), evidence, crashes])
+    places = root / "matrix" / "data" / "places"
+    return digest_files([*imported_files(JUDGE_MODULES, root=root), evidence, crashes, places])
 
 
 def _cell_files(root: Path) -> Iterator[Path]:
@@ -121,7 +123,17 @@ def base_key(planned: PlannedCell, environment: str, sources: str) -> str:
     if module.is_file():
         # Each library has a module of its own; the modules of others do not matter.
         parts["library"] = digest_files([module])
+    if planned.cell.place:
+        parts["place"] = _place_sources(planned.cell.place)
     return _digest(json.dumps(parts, sort_keys=True))
+
+
+@functools.cache
+def _place_sources(name: str) -> str:
+    """Return the digest of a place's file, of its mechanism, and of what that puts into cells."""
+    mechanism = find_place(name).mechanism
+    sources = imported_files([f"matrix.cells.places.{mechanism}"])
+    return digest_files([place_file(name), *sources, fixtures_dir() / "places" / mechanism])
 
 
 def probe_keys(planned: PlannedCell, probes: Mapping[str, Probe]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from matrix.cells.env_vars import process_environment
+from matrix.cells.env_vars import agent_variables, process_environment
 from matrix.cells.job import app_of
 from matrix.cells.session import TRACER_LAUNCH
 from matrix.environments.download import ChosenFile
@@ -149,7 +149,7 @@ class DockerContext:
         variables = process_environment(
             PurePosixPath("/tmp"),  # noqa: S108 - inside
             setting={**self.common, **dict(self.image.environment)},
-            agent_port=AGENT_PORT,
+            agent=agent_variables("127.0.0.1", AGENT_PORT),
             upstream_port=0,
         )
         return {name: value for name, value in variables.items() if name not in _EXCLUDED}

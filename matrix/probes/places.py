@@ -1,0 +1,119 @@
+"""Places: the deployment types that a cell can run in, or what stands in for them.
+
+Each is a file of `data/places/`. Its mechanism, a module of `matrix.cells.places`, starts the app
+there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from matrix.errors import UsageError, did_you_mean
+from matrix.system.files import read_toml
+from matrix.system.paths import data_dir
+
+DOCKER = "docker"
+"""The place of every cell that runs in a container and has no other."""
+
+
+class Need(str, enum.Enum):
+    """What a place needs to run cells."""
+
+    ENGINE = "engine"
+    CLUSTER = "cluster"
+
+
+class Outside(str, enum.Enum):
+    """What an app does once that which makes its place is taken away.
+
+    SILENT: nothing of it reaches the agent. DIFFERENT: it runs as anywhere else, and its spans are
+    not those that it has in the place.
+    """
+
+    SILENT = "silent"
+    DIFFERENT = "different"
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A deployment type, as documents call it, and how cells run in it.
+
+    `shape` is what reports add to a verdict where the place only stands in for its deployment, ""
+    for the deployment itself. `needs` is what it needs, `remedy` says how to get that. `mechanism`
+    is the module that starts the app there, "" for an ordinary container. `requirements` are
+    installed beside the app's own. `extension_detects` maps a capability to the releases of the
+    tracer in which Datadog's extension has it and the library has not. `options` are those of the
+    mechanism.
+    """
+
+    name: str
+    deployment: str
+    needs: Need
+    remedy: str
+    shape: str = ""
+    mechanism: str = ""
+    outside: Outside = Outside.SILENT
+    requirements: tuple[str, ...] = ()
+    extension_detects: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def cell_place(self) -> str:
+        """Return the place in the ids of its cells: "" for those of an ordinary container."""
+        return self.name if self.mechanism else ""
+
+
+@functools.cache
+def load_places(folder: Path | None = None) -> Mapping[str, Place]:
+    """Return the places by name, those of a deployment itself before what stands in for it.
+
+    Raises ValueError, KeyError or TypeError for a file that does not describe one.
+    """
+    places = (
+        _read(path.stem, read_toml(path))
+        for path in (folder or data_dir() / "places").glob("*.toml")
+    )
+    ordered = sorted(places, key=lambda place: (place.deployment, bool(place.shape), place.name))
+    return MappingProxyType({place.name: place for place in ordered})
+
+
+def _read(name: str, data: dict[str, Any]) -> Place:
+    return Place(
+        **{
+            **data,
+            "name": name,
+            "needs": Need(data["needs"]),
+            "outside": Outside(data.get("outside", Outside.SILENT)),
+            "requirements": tuple(data.get("requirements", ())),
+        }
+    )
+
+
+def find_place(name: str) -> Place:
+    """Return the place called `name`; raise UsageError where there is none."""
+    places = load_places()
+    if name not in places:
+        hint = did_you_mean(name, places)
+        raise UsageError(f"unknown place {name!r}{hint}", f"Places: {', '.join(places)}.")
+    return places[name]
+
+
+def place_file(name: str) -> Path:
+    """Return the file that describes a place."""
+    return data_dir() / "places" / f"{name}.toml"
+
+
+def places_with(needs: Iterable[Need], names: Iterable[str] = ()) -> tuple[Place, ...]:
+    """Return the places that run where there is what `needs` names, at most those with `names`."""
+    met, chosen = set(needs), set(names)
+    return tuple(
+        place
+        for place in load_places().values()
+        if place.needs in met and (not chosen or place.name in chosen)
+    )
