@@ -199,6 +199,12 @@ def services(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def places(session: nox.Session) -> None:
+    """List the places that stand for deployment types, and how to get missing ones."""
+    command(session)
+
+
+@nox.session(python=False)
 def clean(session: nox.Session) -> None:
     """Remove what the project made in a container engine; with options, caches and results."""
     command(session)

@@ -49,7 +49,8 @@ minimum                            control             answer
 ABSENT                             PRESENT             confirmed
 ABSENT                             none is PRESENT     unverified (control-failed): a probe that
                                                        never saw anything proves no absence
-PRESENT                            any                 refuted
+PRESENT                            any                 refuted; unverified (needs-extension) where
+                                                       it goes no further without an extension
 UNKNOWN                            any                 unverified (the minimum's reason)
 =================================  ==================  ============================================
 
@@ -71,6 +72,7 @@ import itertools
 from matrix.judging.crashes import CrashCount, suspicious_count
 from matrix.judging.fallbacks import UNUSABLE, fallback_facts
 from matrix.judging.findings import FindingTable
+from matrix.judging.place_control import is_denial_decided
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.plan import Part
@@ -259,7 +261,10 @@ def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> Pa
             facts=minimum.facts,
         )
         release = fact(FactKind.RELEASE, part.minimum, by=_own(part), facts=[denied])
-        return _verdict(part, [part.minimum], Outcome.REFUTED, (release,), remarks=remarks)
+        decided = is_denial_decided(part.minimum, part.probe)
+        outcome = Outcome.REFUTED if decided else Outcome.UNVERIFIED
+        reason = None if decided else Reason.NEEDS_EXTENSION
+        return _verdict(part, [part.minimum], outcome, (release,), reason, remarks=remarks)
     controls = part.controls
     able = findings.first_control(part) if controls else findings.seen_anywhere(part)
     if able is None:

@@ -55,6 +55,12 @@ class FactKind(str, enum.Enum):
     CONTROL_SILENT = "control-silent"  # control, clauses
     APP_FAILS_WITHOUT_FEATURE = "app-fails-without-feature"  # control, stimulus, answers, expected
     APP_UNTESTED_WITHOUT_FEATURE = "app-untested-without-feature"  # likewise
+    # Of the control of a place: the app outside of it.
+    SILENT_OUTSIDE = "silent-outside"
+    OTHER_OUTSIDE = "other-outside"  # spans: names of those that are in the place only
+    SAME_OUTSIDE = "same-outside"  # facts: what showed outside
+    ARRIVES_OUTSIDE = "arrives-outside"  # count (requests to the agent)
+    OUTSIDE_FAILED = "outside-failed"  # facts: why
     # Of the bare control: the app without the tracer.
     NOTHING_BARE = "nothing-bare"  # facts: how the switch of tracing failed as a control, if it ran
     ANSWERED = "answered"  # stimulus, answer, expected ("" where it is the expected one)

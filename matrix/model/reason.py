@@ -59,3 +59,5 @@ class Reason(str, enum.Enum):
     NO_CONTROL = "no-control"
     SHOWS_WITHOUT_FEATURE = "shows-without-feature"
     UNSTABLE = "unstable"
+    NO_PART_OF_PLACE = "no-part-of-place"
+    NEEDS_EXTENSION = "needs-extension"

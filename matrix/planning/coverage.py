@@ -10,6 +10,7 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning.library_names import NamedLibrary, named_libraries
 from matrix.probes.integrations import Integration, load_integrations
+from matrix.probes.places import load_places
 from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
 from matrix.system.files import read_data
 
@@ -60,13 +61,13 @@ class Coverage:
     """All entries.
 
     `samples` are the frameworks with a sample app, used where a page names none. `deployments` are
-    those that cells can run in, each with the hint for a run without it.
+    those that there are places for.
     """
 
     rules: Mapping[tuple[str, str], CoverageRule]
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
-    deployments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    deployments: frozenset[str] = frozenset()
     integrations: Mapping[str, Integration] = dataclasses.field(default_factory=dict)
 
     @property
@@ -169,7 +170,8 @@ def load_coverage(
         for subject, entry in data.get(kind.value, {}).items()
     }
     reasons = {key: Reason(value) for key, value in data["left-out"].items()}
-    return Coverage(rules, reasons, samples, data.get("deployments", {}), integrations)
+    deployments = frozenset(place.deployment for place in load_places().values())
+    return Coverage(rules, reasons, samples, deployments, integrations)
 
 
 def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> CoverageRule:

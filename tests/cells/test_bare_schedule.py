@@ -100,9 +100,7 @@ def test_an_answer_that_is_not_that_of_the_bare_app_fails_its_task() -> None:
 
 def test_no_variable_of_the_tracer_is_set_without_it() -> None:
     rendered = load_settings().render(BARE, data=fixtures_dir())
-    variables = process_environment(
-        fixtures_dir(), setting=rendered, agent={}, upstream_port=1
-    )
+    variables = process_environment(fixtures_dir(), setting=rendered, agent={}, upstream_port=1)
     assert variables["BOOKSHOP_BARE"] == "1"
     assert not [name for name in variables if name.lstrip("_").startswith("DD_")]
 

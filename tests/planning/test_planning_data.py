@@ -19,7 +19,7 @@ KINDS = {kind.value for kind in ClaimKind}
 
 def test_coverage_names_kinds_and_sample_frameworks() -> None:
     coverage = load_coverage()
-    assert set(read_data("coverage")) - KINDS == {"samples", "deployments", "left-out"}
+    assert set(read_data("coverage")) - KINDS == {"samples", "left-out"}
     assert {key.partition(".")[0] for key in coverage.reasons} <= KINDS
     for rule in coverage.rules.values():
         assert set(rule.frameworks) <= set(coverage.samples)

@@ -15,9 +15,7 @@ from matrix.model.environment import Image
 from matrix.probes.places import find_place
 
 
-def new_sandbox(
-    job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline
-) -> Sandbox:
+def new_sandbox(job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline) -> Sandbox:
     """Return the sandbox of a cell on an engine, in the cell's place; it is not yet entered.
 
     Raises UsageError for an unknown place, SandboxError where its mechanism lacks something.
