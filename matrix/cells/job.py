@@ -17,18 +17,18 @@ from matrix.model.service import Service
 from matrix.probes.integrations import LIBRARY, module_name, module_path
 from matrix.system.paths import apps_dir, fixtures_dir
 
-APPS = ("django", "flask")
+APPS = ("django", "fastapi", "flask")
 
 # Runnable processes for each CPU that a run makes by itself: two cells, some of their processes.
 _OWN_LOAD = 3.0
 _LONGEST_FACTOR = 10.0
 
 
-def app_of(framework: str, apps: Path) -> str | None:
+def app_of(framework: str, apps: Path, *, library: bool = False) -> str | None:
     """Return the argument of `serve.py` in the folder `apps` for a cell's framework, None for a
-    framework without an app.
+    framework without an app. With `library` it is the module of an integration's row.
     """
-    if framework in APPS:
+    if framework in APPS and not library:
         return framework
     return f"{LIBRARY}{module_name(framework)}" if module_path(framework, apps).is_file() else None
 
@@ -145,10 +145,12 @@ class CellJob:
         """The framework or library under test."""
         return self.planned.cell.framework
 
-    @property
-    def app(self) -> str | None:
-        """The argument of `serve.py`, None if there is neither an app nor a module for it."""
-        return app_of(self.framework, self.apps)
+    def app(self, *, library: bool = False) -> str | None:
+        """Return the argument of `serve.py`, None if there is neither an app nor a module for it.
+
+        A framework with both has the module for the `library`'s own probe.
+        """
+        return app_of(self.framework, self.apps, library=library)
 
 
 class Deadline:

@@ -119,7 +119,7 @@ class _PartialCapture:
 
 def _run(job: CellJob, partial: _PartialCapture) -> None:
     """Run the cell; raises SandboxError if it cannot be run, or if its results do not count."""
-    if job.app is None:
+    if job.app() is None:
         raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell * job.planned.repeats)
     sandbox = _new_sandbox(job, deadline)

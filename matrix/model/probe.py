@@ -192,7 +192,7 @@ class Probe:
     name: str
     title: str
     channels: tuple[Channel, ...]
-    frameworks: tuple[str, ...] = ("django", "flask")
+    frameworks: tuple[str, ...] = ("django", "fastapi", "flask")
     requirements: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
 

@@ -60,13 +60,14 @@ class CoverageRule:
 class Coverage:
     """All entries.
 
-    `samples` are the frameworks with a sample app, used where a page names none. `deployments` are
-    those that there are places for.
+    `apps` are the frameworks with a sample app; `samples` are used where a page names none.
+    `deployments` are those that there are places for.
     """
 
     rules: Mapping[tuple[str, str], CoverageRule]
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
+    apps: tuple[str, ...]
     deployments: frozenset[str] = frozenset()
     integrations: Mapping[str, Integration] = dataclasses.field(default_factory=dict)
 
@@ -90,7 +91,7 @@ class Coverage:
             return reason
         elif claim.kind is ClaimKind.FRAMEWORK:
             rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
-            rule = rule if claim.subject in self.samples else None
+            rule = rule if claim.subject in self.apps else None
         else:
             rule = self.rules.get((kind, claim.subject))
             if rule is None and claim.kind is ClaimKind.INTEGRATION:
@@ -171,7 +172,8 @@ def load_coverage(
     }
     reasons = {key: Reason(value) for key, value in data["left-out"].items()}
     deployments = frozenset(place.deployment for place in load_places().values())
-    return Coverage(rules, reasons, samples, deployments, integrations)
+    apps = tuple(data["samples"].get("apps", samples))
+    return Coverage(rules, reasons, samples, apps, deployments, integrations)
 
 
 def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> CoverageRule:

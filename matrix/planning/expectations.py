@@ -168,7 +168,7 @@ def checks_for(
         yield from _missing_minimum(claim, boundaries[0].minimum, tracer)
     subject = minimum.subject if minimum else ""
     for framework, specifier, picks in _frameworks(claim, rule, page):
-        if framework not in coverage.samples and not rule.library:
+        if framework not in coverage.apps and not rule.library:
             detail = f"there is no sample app for {framework}"
             yield framework, Unsatisfiable(Reason.NO_PROBE, detail)
             continue

@@ -54,9 +54,17 @@ def load_probes() -> Mapping[str, Probe]:
     return MappingProxyType(probes)
 
 
+_INTEGRATION = "integration-"
+
+
 def probe_name(slug: str) -> str:
     """Return the name of the probe of a library."""
-    return f"integration-{slug}"
+    return _INTEGRATION + slug
+
+
+def is_library_probe(name: str) -> bool:
+    """Return whether a probe, by its name, is that of a library."""
+    return name.startswith(_INTEGRATION)
 
 
 def build_probe(integration: Integration) -> Probe:
