@@ -17,7 +17,7 @@ from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import JOIN_SECONDS, BoundedLog
 from matrix.cells.relay import RelayClient, RelayedApp, RelayLostError
-from matrix.cells.relayed_container import RelayedContainer, relay_command
+from matrix.cells.relayed_container import RelayedContainer, plain_command
 from matrix.docker.interface import Confinement, ContainerEngine, ContainerSpec, Mount
 from matrix.model.environment import Image
 
@@ -56,6 +56,7 @@ class ContainerSandbox:
         self.isolation = f"own container: {network}, {describe_limits(job.confinement)}"
         self.isolated = True
         self.not_isolated: tuple[str, ...] = ()
+        self.injects_tracer = False
         self._job = job
         self._image = image
         self._engine = engine
@@ -229,7 +230,7 @@ def container_spec(job: CellJob, image: Image) -> ContainerSpec:
     return ContainerSpec(
         image=image.id,
         platform=image.platform,
-        argv=relay_command(image, FIXTURES),
+        argv=plain_command(image, FIXTURES / "relay.py"),
         environment={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **dict(image.environment)},
         mounts=tuple(mounts),
         confinement=job.confinement,

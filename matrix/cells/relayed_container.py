@@ -28,13 +28,12 @@ if TYPE_CHECKING:
 _KILLED = {None, 137, 143}
 
 
-def relay_command(image: Image, fixtures: PurePosixPath) -> tuple[str, ...]:
-    """Return the command line of the relay, in the folder `fixtures` of a container of `image`.
+def plain_command(image: Image, program: PurePosixPath) -> tuple[str, ...]:
+    """Return the command line of a program of ours in a container of `image`.
 
     It has the standard library only: neither the mounted site nor a variable may change it.
     """
-    relay = (image.executable, "-S", "-E", "-s", "-B", "-u", str(fixtures / "relay.py"))
-    return (*image.launch, *relay)
+    return (*image.launch, image.executable, "-S", "-E", "-s", "-B", "-u", str(program))
 
 
 class RelayedContainer:

@@ -103,8 +103,8 @@ class ContainerSpec:
     """`argv` is the container's first process; the container is removed when that one ends.
 
     `network_of` is the id of a container whose network it shares, `bridge` one of the engine's
-    bridges, to which it is connected, `cgroup_parent` the control group that its own lies in; "" for
-    none. `hidden` are folders in whose place it sees empty ones.
+    bridges, to which it is connected, `cgroup_parent` the control group that its own lies in; ""
+    for none. `hidden` are folders in whose place it sees empty ones.
     """
 
     image: str

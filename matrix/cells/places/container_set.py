@@ -25,6 +25,8 @@ from matrix.cells.places.container_set_specs import (
     PLACE_FILES,
     SOCKETS,
     SOCKETS_BYTES,
+    TRACER,
+    TRACER_BYTES,
     AgentWay,
     SetSpecs,
     group_id,
@@ -65,6 +67,7 @@ class SetSandbox(ContainerSandbox):
         super().__init__(job, image, engine, deadline)
         place = find_place(job.planned.cell.place)
         self.options = options_of(place)
+        self.injects_tracer = self.options.injection
         group = group_id(place)
         self._specs = SetSpecs(
             self.options,
@@ -101,7 +104,10 @@ class SetSandbox(ContainerSandbox):
     def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
         """Start the containers of the set, and return the app's; `stack` ends all of them."""
         self._make_shared(stack)
-        pause = self._pause = self._start_pause(stack)
+        with ThreadPoolExecutor(1) as pool:
+            copied = pool.submit(self._copy_tracer)
+            pause = self._pause = self._start_pause(stack)
+            copied.result()
         owner = pause.container.id
         agent = self.new_container(self._specs.agent(owner), "the agent's container")
         app = self.new_container(self._specs.inside(owner), "the app's container")
@@ -173,8 +179,27 @@ class SetSandbox(ContainerSandbox):
             if self.options.agent is AgentWay.SOCKET:
                 sockets = stack.enter_context(self._engine.volume(SOCKETS_BYTES))
                 self._specs = dataclasses.replace(self._specs, sockets=sockets)
+            if self.options.injection:
+                tracer = stack.enter_context(self._engine.volume(TRACER_BYTES))
+                self._specs = dataclasses.replace(self._specs, tracer=tracer)
         except ContainerError as error:
             raise start_error(self._engine, self._image, error) from error
+
+    def _copy_tracer(self) -> None:
+        """Run the container that copies the tracer, where the place injects it."""
+        if not self.options.injection:
+            return
+        try:
+            result = self._engine.run(self._specs.init(), self._seconds())
+        except ContainerError as error:
+            raise start_error(self._engine, self._image, error) from error
+        if result.timed_out:
+            raise SandboxError(Reason.TIMED_OUT, "the tracer was not copied in time")
+        if result.code != 0:
+            lines = result.err.decode(errors="replace").strip().splitlines()
+            raise SandboxError(
+                Reason.INTERNAL_ERROR, f"cannot copy the tracer: {' '.join(lines[-1:])}"
+            )
 
     def _start_pause(self, stack: contextlib.ExitStack) -> RelayedContainer:
         """Start the first container, without a control group of the set where that is refused.
@@ -203,12 +228,7 @@ class SetSandbox(ContainerSandbox):
         program = (str(self.python), "-S", "-E", "-s", "-B", str(PLACE_FILES / "task_metadata.py"))
         arguments = (self.options.metadata, str(METADATA_PORT), json.dumps(documents))
         try:
-            relay.start(
-                [*program, *arguments],
-                {MARK: "metadata"},
-                folder="/",
-                log=log,
-            )
+            relay.start([*program, *arguments], {MARK: "metadata"}, folder="/", log=log)
         except OSError as error:
             log.append(f"{error}\n".encode())
             log.append(b"")
@@ -244,9 +264,14 @@ class SetSlot(ContainerSlot):
         return self._set.start_outside().relay if self._is_outside else self._set.relay
 
     def agent_variables(self, port: int) -> dict[str, str]:
-        """Return the variables that tell a tracer how to reach the agent at `port`."""
+        """Return the variables that tell a tracer how to reach the agent at `port`.
+
+        They start an injected tracer, too.
+        """
         relay, channel, variables = self._set.open_agent(port)
         self._agents.append((relay, channel))
+        if self._set.injects_tracer:
+            variables["PYTHONPATH"] = f"{TRACER / 'ddtrace' / 'bootstrap'}:{TRACER}"
         return variables
 
     def close(self) -> None:

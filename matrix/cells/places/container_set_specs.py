@@ -2,6 +2,7 @@
 
 - *pause* owns the network of the app, and the task's metadata endpoint;
 - *agent* runs our relay, through which the recording agent is reached as an agent is in the place;
+- *init* copies the tracer to a volume, where the place injects it;
 - *app* is an ordinary container of a cell, joined to the others;
 - *outside* is one that lacks what leads to the agent, and is otherwise like *app*.
 """
@@ -15,8 +16,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from matrix.cells.container import FIXTURES, describe_limits
-from matrix.cells.relayed_container import relay_command
+from matrix.cells.container import describe_limits
+from matrix.cells.relayed_container import plain_command
 from matrix.docker.interface import Confinement, ContainerSpec, Mount, VolumeMount
 from matrix.model.environment import Image
 from matrix.probes.places import Place
@@ -31,8 +32,16 @@ SOCKETS = PurePosixPath("/var/run/datadog")
 https://docs.datadoghq.com/containers/kubernetes/apm/
 """
 
-SOCKETS_BYTES = 1 << 20
+TRACER = PurePosixPath("/datadog-lib")
+"""The folder, inside, of the tracer that is injected.
 
+https://docs.datadoghq.com/tracing/trace_collection/automatic_instrumentation/dd_libraries/python/
+"""
+
+SOCKETS_BYTES = 1 << 20
+TRACER_BYTES = 1 << 29
+
+_FILES = Mount(fixtures_dir() / "places" / "container_set", str(PLACE_FILES))
 _SMALL = Confinement(memory=128 << 20, pids=32, cpus=1.0, tmp_bytes=1 << 20)
 # To add an address, and to listen on a port below 1024.
 _NETWORK_ADMIN = dataclasses.replace(
@@ -41,7 +50,7 @@ _NETWORK_ADMIN = dataclasses.replace(
 
 
 class AgentWay(enum.Enum):
-    """How an app reaches its agent: on localhost, by an address on a bridge, or by a socket."""
+    """Ways of an app to its agent: on localhost, by an address on a bridge, or by a socket."""
 
     LOCALHOST = "localhost"
     BRIDGE = "bridge"
@@ -90,8 +99,9 @@ class SetSpecs:
     """Makes the specifications of a set's containers; `app` is that of an ordinary container.
 
     `group` is the id of its control group, which names the set. `cgroup_parent` is "" where the
-    engine refuses it, `bridge` the name of the network that joins the containers, and `sockets`
-    that of the volume with the agent's socket, where the place has them.
+    engine refuses it, `bridge` the name of the network that joins the containers, `sockets` that
+    of the volume with the agent's socket, and `tracer` that of the volume with the tracer, where
+    the place has them.
     """
 
     options: SetOptions
@@ -101,13 +111,23 @@ class SetSpecs:
     cgroup_parent: str = ""
     bridge: str = ""
     sockets: str = ""
+    tracer: str = ""
 
     def pause(self) -> ContainerSpec:
         """Return the container that owns the network of the app."""
         confinement = _NETWORK_ADMIN if self.options.metadata else _SMALL
-        mount = Mount(fixtures_dir() / "places" / "container_set", str(PLACE_FILES))
         spec = self._small(confinement)
-        return dataclasses.replace(spec, mounts=(*spec.mounts, mount), bridge=self.bridge)
+        return dataclasses.replace(spec, mounts=(*spec.mounts, _FILES), bridge=self.bridge)
+
+    def init(self) -> ContainerSpec:
+        """Return the container that copies the tracer, and ends."""
+        program = PLACE_FILES / "copy_tracer.py"
+        return dataclasses.replace(
+            self._small(_SMALL),
+            argv=(*plain_command(self.image, program), self.image.site, str(TRACER)),
+            mounts=(*self.app.mounts, _FILES),
+            volumes=(VolumeMount(self.tracer, str(TRACER), writable=True),),
+        )
 
     def agent(self, pause: str) -> ContainerSpec:
         """Return the agent's container; `pause` is the id of the one that owns the network."""
@@ -116,24 +136,19 @@ class SetSpecs:
             self._small(_SMALL),
             network_of=pause if shared else "",
             bridge=self.bridge,
-            volumes=self._volumes(writable=True),
+            volumes=self._sockets(writable=True),
         )
 
     def inside(self, pause: str) -> ContainerSpec:
         """Return the app's container in the place."""
-        return dataclasses.replace(
-            self.app,
-            network_of=pause,
-            cgroup_parent=self.cgroup_parent,
-            volumes=(*self.app.volumes, *self._volumes(writable=False)),
-        )
+        spec = self._injected()
+        volumes = (*spec.volumes, *self._sockets(writable=False))
+        return dataclasses.replace(spec, network_of=pause, volumes=volumes)
 
     def outside(self, pause: str) -> ContainerSpec:
         """Return the app's container without that which leads to the agent."""
         by_socket = self.options.agent is AgentWay.SOCKET
-        return dataclasses.replace(
-            self.app, network_of=pause if by_socket else "", cgroup_parent=self.cgroup_parent
-        )
+        return dataclasses.replace(self._injected(), network_of=pause if by_socket else "")
 
     def variables(self, container: str) -> dict[str, str]:
         """Return the variables that the place gives to the app in the container with this id.
@@ -188,6 +203,8 @@ class SetSpecs:
     def isolation(self, container: str) -> str:
         """Return what keeps the app from the world; `container` is its control group."""
         words = [_NETWORKS[self.options.agent]]
+        if self.tracer:
+            words.append("the tracer injected from a volume")
         if self.options.metadata:
             words.append(f"the task's metadata at {self.options.metadata}")
         words.append(f"cgroup {container or 'unknown'}")
@@ -196,18 +213,26 @@ class SetSpecs:
         return f"own set of containers: {', '.join(words)}; {describe_limits(self.app.confinement)}"
 
     def _small(self, confinement: Confinement) -> ContainerSpec:
-        (fixtures,) = (mount for mount in self.app.mounts if mount.target == str(FIXTURES))
+        """Return a container with the relay, and nothing else of the cell."""
+        relay = self.app.argv[-1]
+        mounts = (mount for mount in self.app.mounts if relay.startswith(f"{mount.target}/"))
         return ContainerSpec(
             image=self.app.image,
             platform=self.app.platform,
-            argv=relay_command(self.image, FIXTURES),
+            argv=self.app.argv,
             environment=self.app.environment,
-            mounts=(fixtures,),
+            mounts=tuple(mounts),
             confinement=confinement,
             cgroup_parent=self.cgroup_parent,
         )
 
-    def _volumes(self, *, writable: bool) -> tuple[VolumeMount, ...]:
-        if not self.sockets:
-            return ()
-        return (VolumeMount(self.sockets, str(SOCKETS), writable),)
+    def _sockets(self, *, writable: bool) -> tuple[VolumeMount, ...]:
+        return (VolumeMount(self.sockets, str(SOCKETS), writable),) if self.sockets else ()
+
+    def _injected(self) -> ContainerSpec:
+        """Return the app's container with the tracer of the volume, not that of its own site."""
+        spec = dataclasses.replace(self.app, cgroup_parent=self.cgroup_parent)
+        if not self.tracer:
+            return spec
+        volume = VolumeMount(self.tracer, str(TRACER))
+        return dataclasses.replace(spec, volumes=(volume,), hidden=(f"{self.image.site}/ddtrace",))
