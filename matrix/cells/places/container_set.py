@@ -12,7 +12,7 @@ import errno
 import itertools
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
@@ -104,14 +104,19 @@ class SetSandbox(ContainerSandbox):
     def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
         """Start the containers of the set, and return the app's; `stack` ends all of them."""
         self._make_shared(stack)
-        with ThreadPoolExecutor(1) as pool:
-            copied = pool.submit(self._copy_tracer)
-            pause = self._pause = self._start_pause(stack)
-            copied.result()
+        pause = self._pause = self._start_pause(stack)
         owner = pause.container.id
         agent = self.new_container(self._specs.agent(owner), "the agent's container")
         app = self.new_container(self._specs.inside(owner), "the app's container")
-        _enter_all(stack, (agent, app))
+        with ThreadPoolExecutor(1) as pool:
+            start = pool.submit(agent.__enter__)
+            try:
+                self._copy_tracer()
+                stack.enter_context(app)
+            finally:
+                if start.exception() is None:
+                    stack.push(agent)
+        start.result()
         self._agent = agent
         self._container = app
         if self.options.agent is AgentWay.BRIDGE:
@@ -279,14 +284,3 @@ class SetSlot(ContainerSlot):
         super().close()
         for relay, channel in self._agents:
             relay.release(channel)
-
-
-def _enter_all(stack: contextlib.ExitStack, containers: Sequence[RelayedContainer]) -> None:
-    """Start containers at the same time; `stack` ends those that have started."""
-    with ThreadPoolExecutor(len(containers)) as pool:
-        starts = [pool.submit(container.__enter__) for container in containers]
-    for start in starts:
-        if start.exception() is None:
-            stack.push(start.result())
-    for start in starts:
-        start.result()

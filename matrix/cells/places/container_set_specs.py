@@ -43,6 +43,8 @@ TRACER_BYTES = 1 << 29
 
 _FILES = Mount(fixtures_dir() / "places" / "container_set", str(PLACE_FILES))
 _SMALL = Confinement(memory=128 << 20, pids=32, cpus=1.0, tmp_bytes=1 << 20)
+# What it writes to the volume counts as its memory.
+_COPYING = dataclasses.replace(_SMALL, memory=_SMALL.memory + TRACER_BYTES)
 # To add an address, and to listen on a port below 1024.
 _NETWORK_ADMIN = dataclasses.replace(
     _SMALL, user="0:0", capabilities=("NET_ADMIN", "NET_BIND_SERVICE")
@@ -114,19 +116,27 @@ class SetSpecs:
     tracer: str = ""
 
     def pause(self) -> ContainerSpec:
-        """Return the container that owns the network of the app."""
+        """Return the container that owns the network of the app.
+
+        It keeps the volume with the tracer, which would be emptied when *init* has ended.
+        """
         confinement = _NETWORK_ADMIN if self.options.metadata else _SMALL
         spec = self._small(confinement)
-        return dataclasses.replace(spec, mounts=(*spec.mounts, _FILES), bridge=self.bridge)
+        return dataclasses.replace(
+            spec,
+            mounts=(*spec.mounts, _FILES),
+            bridge=self.bridge,
+            volumes=self._tracer(writable=False),
+        )
 
     def init(self) -> ContainerSpec:
         """Return the container that copies the tracer, and ends."""
         program = PLACE_FILES / "copy_tracer.py"
         return dataclasses.replace(
-            self._small(_SMALL),
+            self._small(_COPYING),
             argv=(*plain_command(self.image, program), self.image.site, str(TRACER)),
             mounts=(*self.app.mounts, _FILES),
-            volumes=(VolumeMount(self.tracer, str(TRACER), writable=True),),
+            volumes=self._tracer(writable=True),
         )
 
     def agent(self, pause: str) -> ContainerSpec:
@@ -229,10 +239,13 @@ class SetSpecs:
     def _sockets(self, *, writable: bool) -> tuple[VolumeMount, ...]:
         return (VolumeMount(self.sockets, str(SOCKETS), writable),) if self.sockets else ()
 
+    def _tracer(self, *, writable: bool) -> tuple[VolumeMount, ...]:
+        return (VolumeMount(self.tracer, str(TRACER), writable),) if self.tracer else ()
+
     def _injected(self) -> ContainerSpec:
         """Return the app's container with the tracer of the volume, not that of its own site."""
         spec = dataclasses.replace(self.app, cgroup_parent=self.cgroup_parent)
         if not self.tracer:
             return spec
-        volume = VolumeMount(self.tracer, str(TRACER))
-        return dataclasses.replace(spec, volumes=(volume,), hidden=(f"{self.image.site}/ddtrace",))
+        hidden = (f"{self.image.site}/ddtrace",)
+        return dataclasses.replace(spec, volumes=self._tracer(writable=False), hidden=hidden)
