@@ -130,6 +130,7 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
     partial.services = tuple(service.identity.backend for service in job.services)
     with sandbox, forward_services(job, sandbox) as variables:
         try:
+            partial.isolation = sandbox.isolation  # with what only an open one knows
             _check_free_space(job, sandbox)
             partial.identity = _read_identity(job, sandbox, deadline)
             _check_identity(job, partial.identity)

@@ -78,7 +78,7 @@ class _Session:
             )
             app_name = job.app(library=self.tasks.library) or job.framework
             command = [str(sandbox.python), str(sandbox.apps / "serve.py"), app_name]
-            if setting.loaded:
+            if setting.loaded and not sandbox.injects_tracer:
                 command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
             try:
                 # In the app's folder, as code security only looks at code below the current one.

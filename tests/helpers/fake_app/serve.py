@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +34,14 @@ MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
 ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """A connection to a Unix socket, whose path stands for the host."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.host)
+
+
 class Tracer:
     """Sends one trace per request; reports version 9.9.9, or a wrong one in a mode."""
 
@@ -57,8 +66,9 @@ class Tracer:
             },
         }
         version = "9.9.8" if MODE == "wrong-version" else "9.9.9"
-        address = os.environ["DD_TRACE_AGENT_URL"].removeprefix("http://").rstrip("/")
-        agent = http.client.HTTPConnection(address)
+        scheme, _, address = os.environ["DD_TRACE_AGENT_URL"].partition("://")
+        kind = UnixConnection if scheme == "unix" else http.client.HTTPConnection
+        agent = kind(address.rstrip("/"))
         with contextlib.closing(agent):
             agent.request(
                 "PUT",
