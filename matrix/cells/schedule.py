@@ -9,7 +9,7 @@ from matrix.agent.answers import answer_of, bare_answers, differs, works
 from matrix.agent.observations import control_problem, liveness, observations_of
 from matrix.model.capture import BARE, Exchange, ProcessCapture
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
-from matrix.probes.registry import is_library_probe
+from matrix.probes.integrations import is_library_probe
 from matrix.probes.settings import is_controlled_bare
 
 
