@@ -27,6 +27,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.probes.integrations import find_integration
+from matrix.probes.places import find_place
 from matrix.runs.interface import Report
 from matrix.system.paths import cache_dir
 from matrix.system.processes import CHILDREN
@@ -37,7 +38,7 @@ _Found = TypeVar("_Found", bound=Image | None)
 def cell_requirements(
     planned: PlannedCell, probes: Mapping[str, Probe], candidate: ReleaseFiles | None = None
 ) -> Requirements:
-    """Return the requirements of a cell with those of its probes.
+    """Return the requirements of a cell with those of its probes and of its place.
 
     For a cell of `candidate`, a release of the tracer, only its files are installed.
     """
@@ -47,6 +48,8 @@ def cell_requirements(
         if name in probes
         for requirement in probes[name].requirements
     }
+    if planned.cell.place:
+        extra.update(find_place(planned.cell.place).requirements)
     requirements = requirements_for(planned, sorted(extra))
     if candidate is None or candidate.version != planned.cell.ddtrace:
         return requirements
