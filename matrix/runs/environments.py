@@ -48,9 +48,11 @@ def cell_requirements(
         if name in probes
         for requirement in probes[name].requirements
     }
-    if planned.cell.place:
-        extra.update(find_place(planned.cell.place).requirements)
-    requirements = requirements_for(planned, sorted(extra))
+    placed = find_place(planned.cell.place).requirements if planned.cell.place else ()
+    requirements = requirements_for(planned, sorted({*extra, *placed}))
+    # Building AWS's runtime client takes what no function has.
+    only_binary = (*requirements.only_binary, *placed)
+    requirements = dataclasses.replace(requirements, only_binary=only_binary)
     if candidate is None or candidate.version != planned.cell.ddtrace:
         return requirements
     wheels = tuple(file for file in candidate.files if file.tags)

@@ -48,6 +48,7 @@ _TASK = PurePosixPath("/var/task")
 _LAYER = PurePosixPath("/opt/python")
 _EXTENSIONS = PurePosixPath("/opt/extensions")
 
+_PORT = 8080
 _PROGRAM = "aws-lambda-rie"
 # The library for Lambda knows the vendor's extension by this file.
 _EXTENSION = "datadog-agent"
@@ -152,6 +153,7 @@ class FunctionSlot(ContainerSlot):
         runtime = [str(self.sandbox.python), "-m", "awslambdaric"]
         settings = {
             "emulator": str(_EMULATOR / _PROGRAM),
+            "port": _PORT,
             "runtime": [*runtime, _TRACED_HANDLER if TRACER_LAUNCH in command else _HANDLER],
             "task": str(_TASK),
             "kinds": options["events"],
@@ -161,8 +163,8 @@ class FunctionSlot(ContainerSlot):
         # Without the variables of the function, which are for its runtime.
         front = [str(self.sandbox.python), "-E", "-s", "-B", "-u", str(_PLACE / "front.py")]
         variables = {
-            **environment,
             **options["environment"],
+            **environment,
             "PYTHONPATH": ":".join(map(str, (_TASK, _PLACE, self._function.layer, _LAYER))),
             "DD_LAMBDA_HANDLER": _HANDLER,
             "BOOKSHOP_APP": command[-1],
@@ -175,7 +177,7 @@ class FunctionSlot(ContainerSlot):
         lines = self._app.log.text.splitlines() if self._app else ()
         for line in lines:
             if line.startswith(_FAILED):
-                self._fail(SandboxError(Reason.INTERNAL_ERROR, f"AWS's emulator: {line}"))
+                self._fail(SandboxError(Reason.PLACE_FAILED, line[len(_FAILED) :]))
         if self._started:
             try:
                 self.sandbox.check()
