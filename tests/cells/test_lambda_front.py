@@ -77,7 +77,8 @@ class Front:
     @property
     def work(self) -> int:
         """How much the function has done so far."""
-        return (self.folder / "work").stat().st_size
+        work = self.folder / "work"
+        return work.stat().st_size if work.exists() else 0
 
     def runs(self) -> bool:
         before = self.work
