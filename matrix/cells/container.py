@@ -109,6 +109,10 @@ class ContainerSandbox:
         if self._container is not None:
             self._container.check()
 
+    def release_engine(self) -> None:
+        """Close the engine, which is this sandbox's own."""
+        self._engine.close()
+
     def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
         """Start what the app needs, and return its container; `stack` ends all of it."""
         spec = container_spec(self._job, self._image)
@@ -120,7 +124,7 @@ class ContainerSandbox:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            stack.callback(self._engine.close)
+            stack.callback(self.release_engine)
             self._container = self.start_containers(stack)
             self._stack = stack.pop_all()
         return self
@@ -222,8 +226,8 @@ class ContainedApp:
 def container_spec(job: CellJob, image: Image) -> ContainerSpec:
     """Return the specification of an ordinary container of a cell."""
     mounts = [
-        Mount(job.apps, str(APPS), key=_content_key(job.apps)),
-        Mount(job.fixtures, str(FIXTURES), key=_content_key(job.fixtures)),
+        Mount(job.apps, str(APPS), key=content_key(job.apps)),
+        Mount(job.fixtures, str(FIXTURES), key=content_key(job.fixtures)),
     ]
     if job.tree is not None:
         mounts.append(Mount(job.tree, image.site, key=job.tree_key))
@@ -237,7 +241,7 @@ def container_spec(job: CellJob, image: Image) -> ContainerSpec:
     )
 
 
-def _content_key(folder: Path) -> str:
+def content_key(folder: Path) -> str:
     """Return a digest over the names and contents of a folder's files, without byte code."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

@@ -25,10 +25,12 @@ from matrix.cells.container import (
     ContainedApp,
     ContainerSandbox,
     ContainerSlot,
+    container_spec,
     content_key,
 )
 from matrix.cells.interface import SandboxError
 from matrix.cells.job import CellJob, Deadline
+from matrix.cells.relayed_container import RelayedContainer
 from matrix.cells.session import TRACER_LAUNCH
 from matrix.docker.interface import ContainerEngine, ContainerSpec, Mount
 from matrix.errors import IndexUnavailableError
@@ -76,7 +78,7 @@ class LambdaSandbox(ContainerSandbox):
         """Fetch the emulator from `index` unless it is cached; raise SandboxError without it."""
         super().__init__(job, image, engine, deadline)
         self._place = find_place(job.planned.cell.place)
-        spec = _function_spec(self._spec, self._place, job, image, index)
+        spec = _function_spec(container_spec(job, image), self._place, job, image, index)
         self._new_function = functools.partial(
             FunctionContainer, job, image, engine, deadline, spec
         )
@@ -109,6 +111,10 @@ class FunctionContainer(ContainerSandbox):
         super().__init__(job, image, engine, deadline)
         self._spec = spec
         self.layer = _layer(image)
+
+    def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
+        """Start the container of the function."""
+        return stack.enter_context(self.new_container(self._spec, "the function's container"))
 
     def release_engine(self) -> None:
         """Keep the engine, which is the cell's."""
