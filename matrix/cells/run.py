@@ -185,6 +185,8 @@ def _run_processes(
     job: CellJob, sandbox: Sandbox, deadline: Deadline, services: Mapping[str, str]
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
+    if job.planned.cell.place:
+        tasks = tuple(task for task in tasks if task.channel.leaves_place)
     only = job.planned.count
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:
@@ -213,7 +215,7 @@ def _run_processes(
         first = without_switched_off(tasks)
         decisive = [task for task in first if task.probe in job.planned.decisive]
         bare = bare_process(compared_tasks(first))
-        outside = outside_processes(first) if job.planned.cell.place else ()
+        outside = outside_processes(decisive) if job.planned.cell.place else ()
         captures = tuple(run((*schedule(first), *soak, *bare, *outside)))
         tracer = job.planned.cell.ddtrace
         failed = failed_tasks(decisive, captures, tracer)
