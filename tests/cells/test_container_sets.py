@@ -251,3 +251,46 @@ def test_the_metadata_endpoint_answers_what_it_was_given(endpoint: str) -> None:
         urllib.request.urlopen(f"http://{endpoint}/v4/2f")
     assert caught.value.code == 404
     caught.value.close()
+
+
+def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
+    site, target = tmp_path / "site", tmp_path / "target"
+    target.mkdir()
+    for name, text in {
+        "ddtrace/__init__.py": "",
+        "ddtrace/__pycache__/__init__.cpython-311.pyc": "byte code",
+        "ddtrace-9.9.9.dist-info/METADATA": "Name: ddtrace\nRequires-Dist: Under_Score>=1\n\n",
+        "ddtrace-9.9.9.dist-info/RECORD": "ddtrace/__init__.py,sha256=1,0\n../../bin/run,,\n",
+        "under_score.py": "",
+        "under_score-1.dist-info/METADATA": "Name: under-score\nRequires-Dist: ddtrace\n\n",
+        "under_score-1.dist-info/RECORD": "under_score.py,,\nunder_score-1.dist-info/RECORD,,\n",
+        "flask/__init__.py": "",
+        "flask-1.dist-info/METADATA": "Name: flask\n\n",
+        "flask-1.dist-info/RECORD": "flask/__init__.py,,\n",
+    }.items():
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
+    command = [sys.executable, str(FILES / "copy_tracer.py"), str(site), str(target)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    copied = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert copied == {
+        "ddtrace/__init__.py",
+        "ddtrace/__pycache__/__init__.cpython-311.pyc",
+        "under_score.py",
+        "under_score-1.dist-info/METADATA",
+        "under_score-1.dist-info/RECORD",
+    }
+    names = ["ddtrace/__init__.py", "under_score.py"]
+    assert [(target / name).stat().st_mtime for name in names] == [
+        (site / name).stat().st_mtime for name in names
+    ]
+
+
+def test_without_a_tracer_nothing_is_copied(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    command = [sys.executable, str(FILES / "copy_tracer.py"), str(site), str(tmp_path)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "there is no ddtrace" in result.stderr
