@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -22,6 +23,7 @@ from matrix.cells.job import CellJob
 from matrix.cells.places import container_set, container_set_specs
 from matrix.cells.run import run_cell
 from matrix.docker.interface import ContainerError, ContainerSpec
+from matrix.interpreters.discovery import find_interpreters
 from matrix.model.reason import Reason
 from matrix.probes.places import Place, find_place
 from matrix.system.paths import fixtures_dir
@@ -228,12 +230,12 @@ def test_a_container_outside_that_does_not_start_spoils_the_cell(make_job: MakeJ
     assert not engine.living
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    """Return the address of a metadata endpoint that runs on this machine."""
+@contextlib.contextmanager
+def metadata_endpoint(python: str = sys.executable) -> Iterator[str]:
+    """Yield the address of a metadata endpoint that runs on this machine."""
     documents = json.dumps({"/v4/1f": {"Name": "app"}})
     process = subprocess.Popen(
-        [sys.executable, str(FILES / "task_metadata.py"), "127.0.0.1", "0", documents],
+        [python, str(FILES / "task_metadata.py"), "127.0.0.1", "0", documents],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -244,18 +246,18 @@ def endpoint() -> Iterator[str]:
     process.stdout.close()
 
 
-def test_the_metadata_endpoint_answers_what_it_was_given(endpoint: str) -> None:
-    with urllib.request.urlopen(f"http://{endpoint}/v4/1f") as answer:
-        assert json.load(answer) == {"Name": "app"}
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"http://{endpoint}/v4/2f")
+def test_the_metadata_endpoint_answers_what_it_was_given() -> None:
+    with metadata_endpoint() as endpoint:
+        with urllib.request.urlopen(f"http://{endpoint}/v4/1f") as answer:
+            assert json.load(answer) == {"Name": "app"}
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://{endpoint}/v4/2f")
     assert caught.value.code == 404
     caught.value.close()
 
 
-def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
-    site, target = tmp_path / "site", tmp_path / "target"
-    target.mkdir()
+def write_site(site: Path) -> None:
+    """Write a folder of packages: the tracer, what it requires, and a framework."""
     for name, text in {
         "ddtrace/__init__.py": "",
         "ddtrace/__pycache__/__init__.cpython-311.pyc": "byte code",
@@ -271,8 +273,19 @@ def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
         path = site / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="ascii")
-    command = [sys.executable, str(FILES / "copy_tracer.py"), str(site), str(target)]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def copy_tracer(site: Path, target: Path, python: str = sys.executable) -> tuple[int, str]:
+    command = [python, str(FILES / "copy_tracer.py"), str(site), str(target)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    return result.returncode, result.stderr
+
+
+def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
+    site, target = tmp_path / "site", tmp_path / "target"
+    write_site(site)
+    target.mkdir()
+    assert copy_tracer(site, target) == (0, "")
     copied = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert copied == {
         "ddtrace/__init__.py",
@@ -281,6 +294,7 @@ def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
         "under_score-1.dist-info/METADATA",
         "under_score-1.dist-info/RECORD",
     }
+    # Byte code is of a file with a time.
     names = ["ddtrace/__init__.py", "under_score.py"]
     assert [(target / name).stat().st_mtime for name in names] == [
         (site / name).stat().st_mtime for name in names
@@ -288,9 +302,25 @@ def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
 
 
 def test_without_a_tracer_nothing_is_copied(tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    command = [sys.executable, str(FILES / "copy_tracer.py"), str(site), str(tmp_path)]
-    result = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert result.returncode == 1
-    assert "there is no ddtrace" in result.stderr
+    (tmp_path / "site").mkdir()
+    code, errors = copy_tracer(tmp_path / "site", tmp_path)
+    assert code == 1
+    assert "there is no ddtrace" in errors
+
+
+@pytest.mark.cells
+@pytest.mark.parametrize("python", ["2.7", "3.5", "3.7", "3.14"])
+def test_every_interpreter_runs_what_a_set_needs(tmp_path: Path, python: str) -> None:
+    interpreters = [item for item in find_interpreters() if item.python == python]
+    if not interpreters:
+        pytest.skip(f"no CPython {python} here")
+    executable = str(interpreters[0].executable)
+    write_site(tmp_path / "site")
+    (tmp_path / "target").mkdir()
+    assert copy_tracer(tmp_path / "site", tmp_path / "target", executable) == (0, "")
+    assert (tmp_path / "target" / "under_score.py").exists()
+    with (
+        metadata_endpoint(executable) as endpoint,
+        urllib.request.urlopen(f"http://{endpoint}/v4/1f/") as answer,
+    ):
+        assert json.load(answer) == {"Name": "app"}
