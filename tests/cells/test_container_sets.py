@@ -193,8 +193,8 @@ def test_a_set_of_which_one_container_ends_has_no_results(
     make_job: MakeJob, index: int, oom: bool, reason: Reason
 ) -> None:
     # The app still runs while one is ended.
-    limits = dataclasses.replace(LIMITS, request=2, span=0.5, first_span=0.5)
-    job, engine = make_job("fargate-shaped", "hang", limits=limits)
+    limits = dataclasses.replace(LIMITS, start=2)
+    job, engine = make_job("fargate-shaped", "never-ready", limits=limits)
     job = dataclasses.replace(job, repeats=1)
     start = engine.start
     started: list[FakeContainer] = []
