@@ -126,7 +126,7 @@ def test_a_pod_mounts_the_socket_of_its_agent(make_job: MakeJob) -> None:
     assert (started.agent.network_of, started.agent.bridge) == ("", "")
     assert started.app.network_of == started.outside.network_of == "fake1"
     assert not started.outside.volumes
-    assert started.app.cgroup_parent.startswith("/kubepods/burstable/pod")
+    assert re.fullmatch(r"/kubepods/burstable/pod[0-9a-f]{8}(-\w+){4}", started.app.cgroup_parent)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -212,6 +212,22 @@ def test_a_set_of_which_one_container_ends_has_no_results(
     timers[0].join()
     assert capture.failed is reason, capture.detail
     assert not engine.living
+
+
+def test_a_lost_engine_is_reported(make_job: MakeJob) -> None:
+    limits = dataclasses.replace(LIMITS, start=2)
+    job, engine = make_job("ecs-shaped", "never-ready", limits=limits)
+    start = engine.start
+
+    def lose_later(spec: ContainerSpec) -> FakeContainer:
+        container = start(spec)
+        if len(engine.started) == 4:
+            engine.lost = True
+        return container
+
+    engine.start = lose_later  # type: ignore[method-assign]
+    capture = run_cell(job)
+    assert capture.failed is Reason.ENGINE_LOST, capture.detail
 
 
 def test_a_container_outside_that_does_not_start_spoils_the_cell(make_job: MakeJob) -> None:

@@ -31,6 +31,7 @@ from matrix.docker.engine import DockerEngine
 from matrix.docker.labels import RUN, RunLabels, lock_run
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Image
+from matrix.model.reason import Reason
 
 pytestmark = pytest.mark.engine
 
@@ -129,6 +130,16 @@ def test_a_set_reaches_nothing_else(tmp_path: Path, setup: EngineSetup, place: s
     tried = attack_of(run_cell(job), "probe")
     assert "eth0" in tried.pop("interfaces") or place != "ecs-shaped"
     assert "reached" not in tried.values(), tried
+
+
+def test_a_set_whose_app_takes_all_memory_has_no_results(
+    tmp_path: Path, setup: EngineSetup
+) -> None:
+    job = placed(tmp_path, "fargate-shaped", "fill-memory", setup)
+    capture = run_cell(job)
+    assert capture.failed is Reason.OUT_OF_MEMORY, capture.detail
+    assert "256 MiB" in capture.detail
+    assert setup.objects() == []
 
 
 RUN_IT = """
