@@ -76,7 +76,7 @@ class ContainerSandbox:
         log = BoundedLog(_OUTPUT_BYTES)
         process = self.relay.start(
             [str(self.python), *arguments],
-            {**interpreter_environment(SCRATCH), **self.environment, MARK: "asked"},
+            {**interpreter_environment(SCRATCH), **self.environment, MARK: secrets.token_hex(16)},
             folder=str(SCRATCH),
             log=log,
         )
