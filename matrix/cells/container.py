@@ -109,10 +109,6 @@ class ContainerSandbox:
         if self._container is not None:
             self._container.check()
 
-    def release_engine(self) -> None:
-        """Close the engine, which is this sandbox's own."""
-        self._engine.close()
-
     def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
         """Start what the app needs, and return its container; `stack` ends all of it."""
         spec = container_spec(self._job, self._image)
@@ -124,7 +120,7 @@ class ContainerSandbox:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            stack.callback(self.release_engine)
+            stack.callback(self._engine.close)
             self._container = self.start_containers(stack)
             self._stack = stack.pop_all()
         return self

