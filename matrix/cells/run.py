@@ -215,7 +215,7 @@ def _run_processes(
         first = without_switched_off(tasks)
         decisive = [task for task in first if task.probe in job.planned.decisive]
         bare = bare_process(compared_tasks(first))
-        outside = outside_processes(decisive) if job.planned.cell.place else ()
+        outside = outside_processes(first) if job.planned.cell.place else ()
         captures = tuple(run((*schedule(first), *soak, *bare, *outside)))
         tracer = job.planned.cell.ddtrace
         failed = failed_tasks(decisive, captures, tracer)
