@@ -22,7 +22,7 @@ from matrix.cells.identity import (
 from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
-from matrix.cells.places import new_sandbox
+from matrix.cells.places import new_sandbox, run_elsewhere
 from matrix.cells.schedule import (
     ProcessTasks,
     Task,
@@ -84,6 +84,9 @@ def run_cell(job: CellJob) -> CellCapture:
     began = time.monotonic()
     started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     try:
+        if job.cluster is not None:
+            capture = run_elsewhere(job, job.cluster)
+            return dataclasses.replace(capture, seconds=time.monotonic() - began)
         _run(job, partial)
     except SandboxError as error:
         partial.failed, partial.detail = error.reason, error.detail

@@ -1,0 +1,254 @@
+"""A sandbox in a pod of Kubernetes, for our recorder, which runs in a container of the same pod.
+
+The pod has two containers of the app, each with our relay as its first process: one in the place,
+and one `outside` of it, without the agent's socket or the address of the node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, cast
+
+from matrix.cells.container import ContainedApp, ContainerSandbox, ContainerSlot
+from matrix.cells.env_vars import MARK
+from matrix.cells.job import CellJob, Deadline
+from matrix.cells.log import BoundedLog
+from matrix.cells.session import TRACER_LAUNCH
+from matrix.docker.interface import (
+    ContainerEngine,
+    ContainerError,
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    ImageInfo,
+)
+from matrix.kubernetes.pod_manifest import APP, OUTSIDE
+from matrix.model.capture import NETWORK
+from matrix.model.environment import Image
+from matrix.services.forwarder import Forwarder, tcp_dial, unix_dial, unix_listener
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# All containers of a pod start one after the other.
+_LISTEN_SECONDS = 60.0
+_READ_BYTES = 1 << 16
+_POLL_SECONDS = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class PodPaths:
+    """Paths in a pod, as the recorder and the app's containers have them.
+
+    `relays` is the folder of the relays' sockets. `agent` is the socket where the tracer finds the
+    agent; where that is None, it is at `agent_port` of the node with the address `node`, which
+    leads to that port of `pod`. `tracer` is the folder that the tracer is injected from, None where
+    it is installed with all else.
+    """
+
+    relays: Path
+    agent: Path | None = None
+    agent_port: int = 0
+    node: str = ""
+    pod: str = ""
+    tracer: PurePosixPath | None = None
+    scratch: PurePosixPath = PurePosixPath("/tmp")  # noqa: S108 - inside
+
+
+class PodSandbox(ContainerSandbox):
+    """Runs a cell in the two containers of the app; entering it waits for their relays."""
+
+    def __init__(self, job: CellJob, image: Image, paths: PodPaths, deadline: Deadline) -> None:
+        super().__init__(job, image, relay_engine(paths, APP), deadline)
+        self._outside = ContainerSandbox(job, image, relay_engine(paths, OUTSIDE), deadline)
+        self.paths = paths
+        for sandbox in (self, self._outside):
+            sandbox.apps, sandbox.fixtures = job.apps, job.fixtures
+            sandbox.scratch = paths.scratch
+        self.isolated, self.not_isolated = False, (NETWORK,)
+        self.isolation = (
+            "own pod: the cluster's network, read-only root, no capabilities,"
+            f" at most {job.confinement.memory >> 20} MiB, {job.confinement.cpus:g} CPUs"
+        )
+
+    def new_slot(self, name: str, *, outside: bool = False) -> PodSlot:
+        """Return a new slot in the place, or outside of it."""
+        sandbox = self._outside if outside else self
+        scratch = ContainerSandbox.new_slot(sandbox, name).scratch
+        return PodSlot(sandbox, PurePosixPath(scratch), None if outside else self.paths, self.paths)
+
+    def check(self) -> None:
+        """Raise SandboxError if one of the containers was lost, or ran out of memory."""
+        super().check()
+        self._outside.check()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._outside)
+            super().__enter__()
+            self._both = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            super().__exit__()
+        finally:
+            self._both.close()
+
+
+class PodSlot(ContainerSlot):
+    """A folder in one of the app's containers.
+
+    `place` are the paths of the place, None outside of it; `paths` are those that a tracer is told.
+    """
+
+    def __init__(
+        self,
+        sandbox: ContainerSandbox,
+        scratch: PurePosixPath,
+        place: PodPaths | None,
+        paths: PodPaths,
+    ) -> None:
+        super().__init__(sandbox, scratch)
+        self._place = place
+        self._paths = paths
+        self._forwarders: list[Forwarder] = []
+
+    def agent_variables(self, port: int) -> dict[str, str]:
+        """Return the variables that Kubernetes tells a tracer of its agent.
+
+        https://docs.datadoghq.com/containers/kubernetes/apm/
+        """
+        socket_path = self._paths.agent
+        if socket_path is not None:
+            if self._place is not None:
+                socket_path.unlink(missing_ok=True)
+                self._forward(unix_listener(socket_path), port)
+            return {"DD_TRACE_AGENT_URL": f"unix://{socket_path}"}
+        if self._place is None:
+            return {"DD_TRACE_AGENT_PORT": str(self._paths.agent_port)}
+        self._forward(socket.create_server((self._paths.pod, self._paths.agent_port)), port)
+        return {
+            "DD_AGENT_HOST": self._paths.node,
+            "DD_TRACE_AGENT_PORT": str(self._paths.agent_port),
+        }
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
+    ) -> ContainedApp:
+        """Start an app, with the tracer injected where the place does so; raise OSError."""
+        sandbox, tracer = self.sandbox, self._paths.tracer
+        variables = {**environment, **sandbox.environment, MARK: secrets.token_hex(16)}
+        command = list(command)
+        if tracer is not None:
+            path = [str(tracer)]
+            if TRACER_LAUNCH in command:
+                # What ddtrace-run would do, done by the pod's own variables.
+                command = command[command.index(TRACER_LAUNCH) + 1 :]
+                path = [str(tracer / "ddtrace" / "bootstrap"), *path]
+            variables["PYTHONPATH"] = os.pathsep.join(path)
+        process = sandbox.relay.start(
+            command,
+            variables,
+            folder=str(sandbox.apps),
+            new_folder=str(self.scratch),
+            log=BoundedLog(),
+        )
+        return ContainedApp(sandbox.relay, process, stop)
+
+    def close(self) -> None:
+        """Close the forwarded ports, and the agent's socket."""
+        super().close()
+        for forwarder in self._forwarders:
+            forwarder.close()
+        if self._forwarders and self._paths.agent is not None:
+            self._paths.agent.unlink(missing_ok=True)
+
+    def _forward(self, listener: socket.socket, port: int) -> None:
+        self._forwarders.append(Forwarder(listener, tcp_dial("127.0.0.1", port)))
+
+
+def relay_engine(paths: PodPaths, name: str = APP) -> ContainerEngine:
+    """Return the engine of one of the app's containers, for a sandbox, which only starts it."""
+    return cast("ContainerEngine", RelayEngine(paths, name))
+
+
+class RelayEngine:
+    """An engine whose only container runs already: the one of the pod with this name."""
+
+    def __init__(self, paths: PodPaths, name: str) -> None:
+        self.paths = paths
+        self.info = EngineInfo("Kubernetes", "", (), shares_files=True, cpus=1, memory=0)
+        self._path = paths.relays / f"{name}.socket"
+
+    def start(self, spec: ContainerSpec) -> RelayedContainer:  # noqa: ARG002 - it runs already
+        """Return the container; raise ContainerError where its relay does not listen in time."""
+        until = time.monotonic() + _LISTEN_SECONDS
+        dial = unix_dial(str(self._path))
+        while True:
+            try:
+                return RelayedContainer(SocketPipe(dial()))
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise ContainerError(f"{self._path.name} does not answer: {error}") from error
+            time.sleep(_POLL_SECONDS)
+
+    def image(self, reference: str) -> ImageInfo | None:
+        """Return the image of the container."""
+        return ImageInfo(reference, (), "", {}, 0)
+
+    def close(self) -> None:
+        """Do nothing: the pod is not ours to end."""
+
+
+class RelayedContainer(contextlib.AbstractContextManager["RelayedContainer"]):
+    """One of the app's containers; it ends with the connection to its relay.
+
+    Its end by the system shows in the status of the pod, which only the cluster's clients see.
+    """
+
+    id = address = ""
+
+    def __init__(self, pipe: SocketPipe) -> None:
+        self.pipe = pipe
+
+    def state(self) -> ContainerState:
+        """Return that it runs, as far as can be known here."""
+        return ContainerState(running=True, code=None, oom=False)
+
+    def remove(self) -> None:
+        """End the connection."""
+        self.pipe.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+class SocketPipe:
+    """A `Pipe` to a relay that listened at a Unix socket."""
+
+    errors = ""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        sock.settimeout(None)
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; raise OSError where the relay has ended."""
+        self._sock.sendall(data)
+
+    def read(self) -> bytes:
+        """Return the next bytes from the relay, b"" at the end; raise OSError."""
+        return self._sock.recv(_READ_BYTES)
+
+    def close(self) -> None:
+        """End the relay, and wake the reader."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
