@@ -8,7 +8,7 @@ import gzip
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,23 @@ _REQUIREMENT = re.compile(r"(?m)^(?P<name>[A-Za-z0-9._-]+)==(?:.*\\\n)*.*\n?")
 
 @functools.cache
 def project_archive() -> bytes:
-    """Return a tar file, compressed by gzip, of all files that a cell and its recorder need.
+    """Return the archive of all files that a cell and its recorder need."""
+    return pack(project_files())
 
-    It is equal for equal files.
-    """
+
+def project_files() -> dict[str, Path]:
+    """Return the files that a cell and its recorder need, by their names in the project."""
     root = project_root()
+    return {path.relative_to(root).as_posix(): path for path in _project_files(root)}
+
+
+def pack(files: Mapping[str, Path]) -> bytes:
+    """Return a tar file, compressed by gzip, of files by name; equal for equal files."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as archive:
-        for path in _project_files(root):
+        for name, path in files.items():
             content = path.read_bytes()
-            entry = tarfile.TarInfo(path.relative_to(root).as_posix())
+            entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
             archive.addfile(entry, io.BytesIO(content))
     return gzip.compress(plain.getvalue(), mtime=0)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kubernetes.client import AuthorizationV1Api, CoreV1Api, VersionApi
 from kubernetes.client.exceptions import ApiException
-from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
 from matrix.kubernetes.interface import KubernetesError, KubernetesLostError, Manifest
@@ -25,7 +24,8 @@ _DELAY_SECONDS = 0.5
 # Between two watches, of which a proxy may end each at once.
 _PAUSE_SECONDS = 0.1
 _LONGEST_DELAY = 8.0
-_NOT_FOUND, _CONFLICT, _GONE, _TOO_MANY = 404, 409, 410, 429
+_OK, _ERRORS, _SERVER_ERRORS = 200, 400, 500
+_NOT_FOUND, _CONFLICT, _TOO_MANY = 404, 409, 429
 _BACKGROUND = "Background"
 
 
@@ -124,15 +124,9 @@ class Cluster:
                 return
             version = pod.get("metadata", {}).get("resourceVersion", "")
             longest = max(1, min(_WATCH_SECONDS, int(remaining)))
-            try:
+            with contextlib.suppress(ApiException, HTTPError, OSError, ValueError):
                 yield from self._changes(namespace, name, version, longest)
-                time.sleep(_PAUSE_SECONDS)
-            except ApiException as error:
-                # 410: the version is too old. All others come again from the call above.
-                if error.status != _GONE:
-                    time.sleep(_DELAY_SECONDS)
-            except (HTTPError, OSError, ValueError):
-                time.sleep(_DELAY_SECONDS)
+            time.sleep(_PAUSE_SECONDS)
 
     def log(self, namespace: str, pod: str, container: str, *, lines: int | None = None) -> bytes:
         """Return the output of a container, at most the last `lines` of it."""
@@ -140,23 +134,24 @@ class Cluster:
         read = self._api.read_namespaced_pod_log
         return self._call(f"log of {pod}", read, pod, namespace, container=container, **options)
 
-    def _changes(
-        self, namespace: str, name: str, version: str, seconds: int
-    ) -> Iterator[Manifest | None]:
-        stream = Watch().stream(
-            self._api.list_namespaced_pod,
+    def _changes(self, namespace: str, name: str, version: str, seconds: int) -> Iterator[Manifest]:
+        """Yield a pod at each change after a version of it, until it is gone or the watch ends."""
+        response = self._api.list_namespaced_pod(
             namespace,
             field_selector=f"metadata.name={name}",
             resource_version=version,
             timeout_seconds=seconds,
+            watch=True,
+            _preload_content=False,
             _request_timeout=(_SECONDS[0], seconds + _SECONDS[1]),
         )
-        with contextlib.closing(stream):
-            for event in stream:
+        with contextlib.closing(response):
+            for line in _lines(response.stream()) if response.status == _OK else ():
+                event = json.loads(line)
                 if event["type"] in {"ADDED", "MODIFIED"}:
-                    yield event["raw_object"]
-                elif event["type"] == "DELETED":
-                    return  # the call after this one finds that it is gone, or a new one
+                    yield event["object"]
+                elif event["type"] != "BOOKMARK":
+                    return  # it is deleted, or its version too old to go on from
 
     def _create(self, subject: str, create: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401
         try:
@@ -207,14 +202,13 @@ class Cluster:
         delay = _DELAY_SECONDS
         while True:
             try:
-                response = call(
-                    *arguments, **options, _preload_content=False, _request_timeout=_SECONDS
+                return _body(
+                    call(*arguments, **options, _preload_content=False, _request_timeout=_SECONDS)
                 )
-                return bytes(response.data)
             except ApiException as error:
                 failure, status = f"{subject}: {_describe(error)}", int(error.status or 0)
                 # 0: the connection could not be encrypted, which does not change by itself.
-                if status != _TOO_MANY and status < 500:  # noqa: PLR2004 - a failing server
+                if status != _TOO_MANY and status < _SERVER_ERRORS:
                     raise KubernetesError(failure, status) from error
                 wait = _retry_after(error.headers) or delay
             except (HTTPError, OSError) as error:
@@ -223,6 +217,22 @@ class Cluster:
                 raise KubernetesLostError(failure, status)
             time.sleep(wait)
             delay = min(2 * delay, _LONGEST_DELAY)
+
+
+def _body(response: Any) -> bytes:  # noqa: ANN401 - of the client
+    """Return the body of an answer; raise ApiException for an error, as older clients do."""
+    data = bytes(response.data)
+    if response.status >= _ERRORS:
+        raise ApiException(http_resp=response)
+    return data
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream as soon as each is complete."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, lines)
 
 
 def _name(manifest: Manifest) -> str:

@@ -6,11 +6,13 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from matrix.errors import ClusterUnavailableError, UsageError, did_you_mean
 from matrix.kubernetes.interface import KubernetesError, KubernetesLostError
+from matrix.system.paths import home_dir
 
 if TYPE_CHECKING:
     from matrix.kubernetes.client import Cluster
@@ -50,7 +52,7 @@ def find_contexts() -> tuple[str, ...]:
             "the client of Kubernetes is not installed", INSTALL_HINT
         ) from error
     try:
-        contexts = config.list_kube_config_contexts()[0]
+        contexts = config.list_kube_config_contexts(_config_files())[0]
         return tuple(str(context["name"]) for context in contexts)
     except Exception as error:  # of its parsers, too
         message = f"no usable kubeconfig: {' '.join(str(error).split())}"
@@ -76,13 +78,20 @@ def open_cluster(context: str, patience: float = 30.0) -> Cluster:
     configuration = client.Configuration()
     configuration.retries = False  # `Cluster` does that
     try:
-        config.load_kube_config(context=context, client_configuration=configuration)
+        config.load_kube_config(
+            _config_files(), context, configuration, persist_config=False
+        )
         return Cluster(client.ApiClient(configuration), context, patience)
     except Exception as error:
         message = f"cannot use the context {context}: {' '.join(str(error).split())}"
         raise ClusterUnavailableError(
             message, f"Try: kubectl --context {context} get nodes"
         ) from error
+
+
+def _config_files() -> str:
+    """Return the path of the kubeconfig, or several as in a search path."""
+    return os.environ.get("KUBECONFIG") or str(home_dir() / ".kube" / "config")
 
 
 @contextlib.contextmanager
@@ -128,6 +137,6 @@ def _find_obstacle(cluster: Cluster) -> str:
     texts = ", ".join(f"{verb} {resource}" for verb, resource in missing)
     verb, resource = missing[0]
     return (
-        f"the user of {context} has no right to {texts}. An administrator can grant it; it shows in:"
+        f"the user of {context} has no right to {texts}. An administrator can grant it; see:"
         f" kubectl --context {context} auth can-i {verb} {resource}"
     )

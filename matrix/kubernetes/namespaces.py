@@ -32,6 +32,7 @@ HOST = "compat-matrix.host"
 PID = "compat-matrix.pid"
 STARTED = "compat-matrix.started"
 
+
 @contextlib.contextmanager
 def run_namespace(context: str, archive: bytes) -> Iterator[RunNamespace]:
     """Yield the namespace of a new run, with the archive in it; it is deleted at the end.

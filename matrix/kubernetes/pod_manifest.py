@@ -150,6 +150,7 @@ def recorder_environment(pod: CellPod) -> dict[str, str]:
         "CELL_IMAGE": f"{_IMAGE}/image.json",
         "CELL_PROJECT": PROJECT,
         "CELL_RELAYS": _RELAY,
+        "CELL_SCRATCH": _TMP,
         "CELL_AGENT": f"{AGENT_FOLDER}/{AGENT_SOCKET}" if pod.options.agent == "socket" else "",
         "CELL_AGENT_PORT": str(pod.options.host_port),
         "CELL_TRACER": TRACER_FOLDER if pod.options.injection else "",
@@ -190,10 +191,7 @@ def _init_containers(pod: CellPod) -> list[Manifest]:
             TRACER,
             _image(pod),
             (options.python, *prepare, "--install", f"{_START}/tracer.txt", "/cell/tracer"),
-            {
-                "job": _START,
-                ("tracer" if site == TRACER_FOLDER else "environment"): "/cell/tracer",
-            },
+            {"job": _START, ("tracer" if site == TRACER_FOLDER else "environment"): "/cell/tracer"},
             writable=("tracer", "environment"),
             variables=_pip_variables(options),
         ),
@@ -208,8 +206,11 @@ def _recorder(pod: CellPod) -> Manifest:
         pod.options.recorder_image,
         ("python", "-B", "-m", "matrix.cells.places.pod_recorder"),
         {
-            **{"project": PROJECT, "recorder": _RECORDER, "job": _JOB, "image": _IMAGE},
-            **{"relay": _RELAY},
+            "project": PROJECT,
+            "recorder": _RECORDER,
+            "job": _JOB,
+            "image": _IMAGE,
+            "relay": _RELAY,
             **({"agent": AGENT_FOLDER} if by_socket else {}),
         },
         writable=("relay", "agent"),
@@ -233,7 +234,9 @@ def _relay(pod: CellPod, name: str) -> Manifest:
         _image(pod),
         (pod.options.python, *relay, f"{_RELAY}/{name}.socket", f"{PROJECT}/fixtures/cell"),
         {
-            **{"project": PROJECT, "relay": _RELAY, "environment": _site(pod)},
+            "project": PROJECT,
+            "relay": _RELAY,
+            "environment": _site(pod),
             **({"tracer": TRACER_FOLDER} if pod.options.injection else {}),
             **({"agent": AGENT_FOLDER} if inside else {}),
         },
@@ -242,7 +245,7 @@ def _relay(pod: CellPod, name: str) -> Manifest:
     )
 
 
-def _container(
+def _container(  # noqa: PLR0913 - the parts of a container
     pod: CellPod,
     name: str,
     image: str,

@@ -70,19 +70,19 @@ def has_started(pod: Pod) -> bool:
     return bool(state.keys() & {"running", "terminated"})
 
 
-def pending_end(pod: Pod | None) -> PodEnd:
+def pending_end(pod: Pod | None) -> tuple[Reason, str]:
     """Return the end of a pod that has not started in time, with what the cluster says of it."""
     status = (pod or {}).get("status", {})
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             words = f"{condition.get('reason', '')}: {condition.get('message', '')}"
-            return PodEnd(Reason.POD_REFUSED, words)
+            return Reason.POD_REFUSED, words
     for name, state in _states(status).items():
         waiting = state.get("waiting") or {}
         words = ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
         if words or "running" in state:
-            return PodEnd(Reason.TIMED_OUT, f"{name}: {words or 'running'}")
-    return PodEnd(Reason.TIMED_OUT, f"phase {status.get('phase', 'unknown')}")
+            return Reason.TIMED_OUT, f"{name}: {words or 'running'}"
+    return Reason.TIMED_OUT, f"phase {status.get('phase', 'unknown')}"
 
 
 def killed_container(pod: Pod | None) -> str:
@@ -102,19 +102,18 @@ def image_digest(pod: Pod | None) -> str:
 
 def _container_end(status: Mapping[str, Any]) -> PodEnd | None:
     """Return the end that one of the containers made."""
-    states = _states(status)
+    ended = {name: state.get("terminated") or {} for name, state in _states(status).items()}
     for name in (UNPACK, ENVIRONMENT, TRACER):
-        ended = states.get(name, {}).get("terminated")
-        if ended and ended.get("exitCode") != 0:
-            return _init_end(name, ended)
+        if ended.get(name, {}).get("exitCode", 0) != 0:
+            return _init_end(name, ended[name])
     for name in (APP, OUTSIDE):
-        ended = states.get(name, {}).get("terminated") or {}
-        if ended.get("reason") in _REFUSED:
-            words = f"{ended['reason']}: {ended.get('message', '')}"
-            return PodEnd(Reason.POD_REFUSED, f"{name}: {words}")
-    ended = states.get(RECORDER, {}).get("terminated")
-    if not ended:
-        return None
+        if (reason := ended.get(name, {}).get("reason")) in _REFUSED:
+            message = ended[name].get("message", "")
+            return PodEnd(Reason.POD_REFUSED, f"{name}: {reason}: {message}")
+    return _recorder_end(status, ended[RECORDER]) if ended.get(RECORDER) else None
+
+
+def _recorder_end(status: Mapping[str, Any], ended: Mapping[str, Any]) -> PodEnd:
     if ended.get("exitCode") == 0:
         return PodEnd(None)
     if ended.get("reason") == _OOM:

@@ -184,8 +184,8 @@ class FallbackEnvironments:
 class FallbackRunner:
     """A runner for cells in images beside one for cells on this machine.
 
-    Their workers differ: a cell on this machine itself is kept from the network by its worker, which
-    one in a container or on a cluster does not need, and could not do with.
+    Their workers differ: a cell on this machine itself is kept from the network by its worker; one
+    in a container or on a cluster is not, as its engine or its cluster may be reached by it.
     """
 
     contained: Runner

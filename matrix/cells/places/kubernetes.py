@@ -23,12 +23,7 @@ from matrix.docker.interface import ContainerEngine
 from matrix.errors import UserError
 from matrix.kubernetes.archive import config_map, locked_lines
 from matrix.kubernetes.connect import opened
-from matrix.kubernetes.interface import (
-    KubernetesError,
-    KubernetesLostError,
-    Manifest,
-    RunNamespace,
-)
+from matrix.kubernetes.interface import KubernetesError, KubernetesLostError, Manifest, RunNamespace
 from matrix.kubernetes.pod_manifest import (
     ARCHITECTURES,
     RECORDER,
@@ -66,9 +61,7 @@ _READ_SECONDS = 1.0
 _KILL_PATIENCE = 2.0
 
 
-def new_sandbox(
-    job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline
-) -> Sandbox:
+def new_sandbox(job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline) -> Sandbox:
     """Return the sandbox of a cell in its pod; raise SandboxError where this is none."""
     if not isinstance(engine, RelayEngine):
         remedy = find_place(job.planned.cell.place).remedy
@@ -182,8 +175,8 @@ def _wait(cluster: Cluster, pod: CellPod) -> Manifest:
         if has_started(last):
             break
     else:
-        end = pending_end(last)
-        raise SandboxError(end.reason, f"not started within {seconds:g} s: {end.detail}")
+        reason, detail = pending_end(last)
+        raise SandboxError(reason, f"not started within {seconds:g} s: {detail}")
     for last in _states(cluster, pod, pod.seconds):
         if find_end(last):
             return last

@@ -45,7 +45,7 @@ def read_job(environ: Mapping[str, str]) -> CellJob:
         node=environ.get("NODE_IP", ""),
         pod=environ.get("POD_IP", ""),
         tracer=PurePosixPath(tracer) if tracer else None,
-        scratch=PurePosixPath(environ.get("CELL_SCRATCH", "/tmp")),  # noqa: S108 - inside
+        scratch=PurePosixPath(environ["CELL_SCRATCH"]),
     )
     return CellJob(
         **{field: getattr(job, field) for field in CARRIED},

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from matrix.cells.container import ContainedApp, ContainerSandbox, ContainerSlot
+from matrix.cells.container import SCRATCH, ContainedApp, ContainerSandbox, ContainerSlot
 from matrix.cells.env_vars import MARK
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import BoundedLog
@@ -59,7 +59,7 @@ class PodPaths:
     node: str = ""
     pod: str = ""
     tracer: PurePosixPath | None = None
-    scratch: PurePosixPath = PurePosixPath("/tmp")  # noqa: S108 - inside
+    scratch: PurePosixPath = SCRATCH
 
 
 class PodSandbox(ContainerSandbox):
