@@ -248,7 +248,7 @@ class _ApiHandler(http.server.BaseHTTPRequestHandler):
         if self._denied("create", kind):
             return
         try:
-            self._answer(self.state.create(kind, namespace, body), 201)
+            self._answer(_typed(kind, self.state.create(kind, namespace, body)), 201)
         except FileExistsError as error:
             self._error(409, f"{kind} {error} already exists")
         except KeyError as error:
@@ -261,7 +261,7 @@ class _ApiHandler(http.server.BaseHTTPRequestHandler):
         if self._denied("delete", kind):
             return
         try:
-            self._answer(self.state.delete((kind, namespace, name)))
+            self._answer(_typed(kind, self.state.delete((kind, namespace, name))))
         except KeyError:
             self._error(404, f'{kind} "{name}" not found')
 
