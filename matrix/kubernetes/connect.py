@@ -78,9 +78,7 @@ def open_cluster(context: str, patience: float = 30.0) -> Cluster:
     configuration = client.Configuration()
     configuration.retries = False  # `Cluster` does that
     try:
-        config.load_kube_config(
-            _config_files(), context, configuration, persist_config=False
-        )
+        config.load_kube_config(_config_files(), context, configuration, persist_config=False)
         return Cluster(client.ApiClient(configuration), context, patience)
     except Exception as error:
         message = f"cannot use the context {context}: {' '.join(str(error).split())}"

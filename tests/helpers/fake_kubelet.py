@@ -1,8 +1,9 @@
 """Kubelets for the fake cluster: one plays statuses, one runs a pod's containers as processes.
 
-The latter has no mount namespaces: paths of the pod's volumes are translated to folders of this
-machine, in commands, variables and links. `python` of an image is an interpreter without any
-distribution, whose `site-packages` is the volume that is mounted there.
+The latter translates paths of the pod's volumes to folders of this machine, in commands, variables
+and links. In a mount namespace of its own, a container sees only the volumes that it mounts. The
+`python` of an image is an interpreter without any distribution, whose `site-packages` is the volume
+that is mounted there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import ensurepip
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +25,25 @@ from typing import Any
 
 from helpers.fake_kubernetes import FakeKubernetes, Kubelet, Object
 
-__all__ = ["ProcessKubelet", "ended", "playing", "running", "waiting"]
+__all__ = ["NO_NAMESPACES", "ProcessKubelet", "ended", "playing", "running", "waiting"]
 
 _POLL_SECONDS = 0.05
+# The pod has addresses of its own: neither is the loopback address that processes use by default.
+_ADDRESSES = {"status.hostIP": "127.0.0.2", "status.podIP": "127.0.0.2"}
+_UNSHARE = ("unshare", "--mount", *(() if os.getuid() == 0 else ("--user", "--map-root-user")))
+_HIDE = 'for folder in $HIDDEN; do mount -t tmpfs none "$folder" || exit 90; done; exec "$@"'
 _INIT, _MAIN = "initContainers", "containers"
+
+
+def _cannot_hide() -> str:
+    if sys.platform != "linux" or shutil.which("unshare") is None:
+        return "there is no unshare on PATH"
+    run = subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False)
+    return "" if run.returncode == 0 else "this user cannot make mount namespaces"
+
+
+NO_NAMESPACES = _cannot_hide()
+"""Why a `ProcessKubelet` cannot run here, "" where it can."""
 
 
 def waiting(name: str, reason: str, message: str = "") -> Object:
@@ -70,19 +87,18 @@ def playing(
 
 
 class ProcessKubelet:
-    """Runs the containers of pods as processes of this machine, in folders below `root`.
+    """Runs the containers of pods as processes of this machine.
 
     pip in init containers finds distributions in the folder `wheels` only. What the recorder needs
     is there already: its container's `python` is the interpreter of the tests.
     """
 
-    def __init__(self, root: Path, wheels: Path) -> None:
-        self._root = root
+    def __init__(self, wheels: Path) -> None:
         self._wheels = wheels
 
     def __call__(self, cluster: FakeKubernetes, pod: Object) -> None:
         """Run a pod to its end, or until it is deleted."""
-        with tempfile.TemporaryDirectory(prefix="p-", dir=self._root) as folder:
+        with tempfile.TemporaryDirectory(prefix="p-") as folder:
             _PodProcesses(cluster, pod, Path(folder), self._wheels).run()
 
 
@@ -158,11 +174,16 @@ class _PodProcesses:
             (pip,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
             variables["PYTHONPATH"] = str(pip)
         for item in container["env"]:
-            value = item.get("value", "127.0.0.1")  # a field of the pod: an address
+            value = item.get("value")
+            if value is None:
+                value = _ADDRESSES[item["valueFrom"]["fieldRef"]["fieldPath"]]
             variables[item["name"]] = self._translate(value, mounts)
+        own_volumes = {mount["name"] for mount in container["volumeMounts"]}
+        hidden = [folder for name, folder in self._volumes.items() if name not in own_volumes]
+        variables["HIDDEN"] = " ".join(map(str, hidden))
         with (self._folder / f"{container['name']}.log").open("wb") as log:
             return subprocess.Popen(
-                command,
+                [*_UNSHARE, "sh", "-c", _HIDE, "sh", *command],
                 cwd=self._translate(container["workingDir"], mounts),
                 env=variables,
                 stdin=subprocess.DEVNULL,
@@ -216,4 +237,3 @@ class _PodProcesses:
                 for file, data in (content.get("binaryData") or {}).items():
                     (folder / file).write_bytes(base64.b64decode(data))
         return folder
-

@@ -27,11 +27,7 @@ Key = tuple[str, str, str]
 Kubelet = Callable[["FakeKubernetes", Object], None]
 
 CONTEXT = "kind-test"
-_KINDS = {
-    "namespaces": "Namespace",
-    "configmaps": "ConfigMap",
-    "pods": "Pod",
-}
+_KINDS = {"namespaces": "Namespace", "configmaps": "ConfigMap", "pods": "Pod"}
 _REASONS = {403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 429: "TooManyRequests"}
 _VERBS = ["create", "delete", "get", "list", "watch"]
 
@@ -59,7 +55,7 @@ class FakeKubernetes:
         self.calls: list[str] = []
         self.changed = threading.Condition()
         self.url = ""
-        self._kubelet = kubelet
+        self.kubelet = kubelet
         self._version = 0
         self._events: list[tuple[int, str, Key, Object]] = []
         self.threads: list[threading.Thread] = []
@@ -83,26 +79,27 @@ class FakeKubernetes:
             if kind == "pods":
                 body["status"] = {"phase": "Pending"}
             self._store("ADDED", key, body)
-        if kind == "pods" and self._kubelet is not None:
-            thread = threading.Thread(target=self._kubelet, args=(self, body), daemon=True)
+        if kind == "pods" and self.kubelet is not None:
+            thread = threading.Thread(target=self.kubelet, args=(self, body), daemon=True)
             self.threads.append(thread)
             thread.start()
         return body
 
-    def set_status(self, namespace: str, name: str, status: Object, **metadata: Any) -> None:
+    def set_status(self, namespace: str, name: str, status: Object) -> None:
         """Change the status of a pod, if it still exists."""
         key = ("pods", namespace, name)
         with self.changed:
             if (pod := self.objects.get(key)) is None:
                 return
-            pod = {**pod, "status": status, "metadata": {**pod["metadata"], **metadata}}
-            self._store("MODIFIED", key, pod)
+            self._store("MODIFIED", key, {**pod, "status": status})
 
     def delete(self, key: Key) -> Object:
         """Remove an object, and what is in a namespace; raise KeyError where there is none."""
         with self.changed:
             body = self.objects[key]
-            inside = [other for other in self.objects if key[0] == "namespaces" and other[1] == key[2]]
+            inside = [
+                other for other in self.objects if key[0] == "namespaces" and other[1] == key[2]
+            ]
             for other in (*inside, key):
                 gone = self.objects.pop(other)
                 self._version += 1
@@ -192,7 +189,9 @@ def write_kubeconfig(path: Path, url: str, *names: str) -> Path:
         "current-context": names[0],
         "clusters": [{"name": "fake", "cluster": {"server": url}}],
         "users": [{"name": "me", "user": {"token": "not-a-secret"}}],
-        "contexts": [{"name": name, "context": {"cluster": "fake", "user": "me"}} for name in names],
+        "contexts": [
+            {"name": name, "context": {"cluster": "fake", "user": "me"}} for name in names
+        ],
     }
     path.write_text(json.dumps(document), encoding="utf-8")
     return path

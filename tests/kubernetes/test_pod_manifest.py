@@ -39,8 +39,8 @@ POD = CellPod(
 RESTRICTED_VOLUMES = {"configMap", "emptyDir", "projected"}
 
 
-def with_options(**changes: Any) -> dict[str, Any]:
-    options = dataclasses.replace(OPTIONS, **changes)
+def with_options(**changes: str | int | bool) -> dict[str, Any]:
+    options = PodOptions.of({**vars(OPTIONS), **changes})
     return pod_manifest(dataclasses.replace(POD, options=options))
 
 

@@ -35,7 +35,7 @@ def pod(
     *containers: dict[str, Any],
     init: tuple[dict[str, Any], ...] = (),
     deleted: bool = False,
-    **status: Any,
+    **status: str | list[dict[str, str]],
 ) -> dict[str, Any]:
     metadata = {"name": "pod", **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else {})}
     parts = {"initContainerStatuses": list(init), "containerStatuses": list(containers)}

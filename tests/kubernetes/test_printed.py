@@ -9,7 +9,7 @@ import pytest
 from matrix.kubernetes.printed import CutShortError, print_lines, read_log
 
 # Random, so that it does not shrink to one line.
-VALUE = {"text": random.Random(1).randbytes(40_000).hex()}
+VALUE = {"text": random.Random(1).randbytes(40_000).hex()}  # noqa: S311
 LINES = list(print_lines(VALUE))
 
 

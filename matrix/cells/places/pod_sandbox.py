@@ -82,7 +82,7 @@ class PodSandbox(ContainerSandbox):
         """Return a new slot in the place, or outside of it."""
         sandbox = self._outside if outside else self
         scratch = ContainerSandbox.new_slot(sandbox, name).scratch
-        return PodSlot(sandbox, PurePosixPath(scratch), None if outside else self.paths, self.paths)
+        return PodSlot(sandbox, PurePosixPath(scratch), self.paths, outside=outside)
 
     def check(self) -> None:
         """Raise SandboxError if one of the containers was lost, or ran out of memory."""
@@ -106,39 +106,35 @@ class PodSandbox(ContainerSandbox):
 class PodSlot(ContainerSlot):
     """A folder in one of the app's containers.
 
-    `place` are the paths of the place, None outside of it; `paths` are those that a tracer is told.
+    The agent is there for a process outside of the place, too: that it has no way to it is what is
+    missing.
     """
 
     def __init__(
-        self,
-        sandbox: ContainerSandbox,
-        scratch: PurePosixPath,
-        place: PodPaths | None,
-        paths: PodPaths,
+        self, sandbox: ContainerSandbox, scratch: PurePosixPath, paths: PodPaths, *, outside: bool
     ) -> None:
         super().__init__(sandbox, scratch)
-        self._place = place
         self._paths = paths
-        self._forwarders: list[Forwarder] = []
+        self._is_outside = outside
+        self._forwarder: Forwarder | None = None
 
     def agent_variables(self, port: int) -> dict[str, str]:
-        """Return the variables that Kubernetes tells a tracer of its agent.
+        """Return the variables by which Kubernetes tells a tracer of its agent.
 
+        Outside, the socket is not mounted, or the address of the node not told.
         https://docs.datadoghq.com/containers/kubernetes/apm/
         """
-        socket_path = self._paths.agent
-        if socket_path is not None:
-            if self._place is not None:
-                socket_path.unlink(missing_ok=True)
-                self._forward(unix_listener(socket_path), port)
-            return {"DD_TRACE_AGENT_URL": f"unix://{socket_path}"}
-        if self._place is None:
-            return {"DD_TRACE_AGENT_PORT": str(self._paths.agent_port)}
-        self._forward(socket.create_server((self._paths.pod, self._paths.agent_port)), port)
-        return {
-            "DD_AGENT_HOST": self._paths.node,
-            "DD_TRACE_AGENT_PORT": str(self._paths.agent_port),
-        }
+        paths = self._paths
+        if paths.agent is not None:
+            listener = unix_listener(paths.agent)
+            variables = {"DD_TRACE_AGENT_URL": f"unix://{paths.agent}"}
+        else:
+            listener = socket.create_server((paths.pod, paths.agent_port))
+            variables = {"DD_TRACE_AGENT_PORT": str(paths.agent_port)}
+            if not self._is_outside:
+                variables["DD_AGENT_HOST"] = paths.node
+        self._forwarder = Forwarder(listener, tcp_dial("127.0.0.1", port))
+        return variables
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
@@ -164,15 +160,12 @@ class PodSlot(ContainerSlot):
         return ContainedApp(sandbox.relay, process, stop)
 
     def close(self) -> None:
-        """Close the forwarded ports, and the agent's socket."""
+        """Close the forwarded ports, and that of the agent."""
         super().close()
-        for forwarder in self._forwarders:
-            forwarder.close()
-        if self._forwarders and self._paths.agent is not None:
-            self._paths.agent.unlink(missing_ok=True)
-
-    def _forward(self, listener: socket.socket, port: int) -> None:
-        self._forwarders.append(Forwarder(listener, tcp_dial("127.0.0.1", port)))
+        if self._forwarder is not None:
+            self._forwarder.close()
+            if self._paths.agent is not None:
+                self._paths.agent.unlink(missing_ok=True)
 
 
 def relay_engine(paths: PodPaths, name: str = APP) -> ContainerEngine:
