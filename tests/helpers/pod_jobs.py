@@ -13,16 +13,24 @@ from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
 
-from helpers.cell_jobs import CONTROLLED, DETECTION, fake_job
+from helpers.cell_jobs import DETECTION, VISIT, fake_job
 from helpers.fake_kubernetes import CONTEXT
 from matrix.cells.job import CellJob
 from matrix.kubernetes.archive import pack, project_files
 from matrix.kubernetes.namespaces import run_namespace
+from matrix.model.probe import Channel, Compared, Probe
 
 __all__ = ["pod_job", "write_wheels"]
 
 # It marks the process, which shows that it was started by its folder on PYTHONPATH.
 _INJECTED = 'import os\n\nos.environ["INJECTED"] = "yes"\n'
+# Its answer is that of the app without the tracer, so that a bare process runs, too.
+_SAME = dataclasses.replace(VISIT, plain=200, compared=Compared.STATUS)
+_COMPARED = Probe(
+    name="compared",
+    title="Tracing that changes no answer",
+    channels=(Channel("request", "off", (_SAME,), control="untraced"),),
+)
 _FAKE_APP = Path(__file__).parent / "fake_app"
 
 
@@ -34,7 +42,7 @@ def pod_job(
 
     Without a `lock` its distributions are those of `write_wheels`.
     """
-    job = fake_job(folder, "", probes=(DETECTION, CONTROLLED))
+    job = fake_job(folder, "", probes=(DETECTION, _COMPARED))
     cell = dataclasses.replace(job.planned.cell, place="kubernetes", target="linux_x86_64")
     files = {name: path for name, path in project_files().items() if not name.startswith("apps/")}
     for path in sorted(job.apps.rglob("*")):
