@@ -161,7 +161,7 @@ class ContainerSlot:
         mark = {MARK: secrets.token_hex(16)}
         process = relay.start(
             command,
-            {**environment, **self.sandbox.environment, **mark},
+            {**self.sandbox.environment, **environment, **mark},
             folder=str(self.sandbox.apps),
             new_folder=str(self.scratch),
             log=BoundedLog(),

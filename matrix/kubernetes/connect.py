@@ -46,13 +46,13 @@ NEEDED_RIGHTS = (
 def find_contexts() -> tuple[str, ...]:
     """Return the contexts of the user's kubeconfig; raise ClusterUnavailableError without one."""
     try:
-        from kubernetes import config  # noqa: PLC0415 - an optional dependency, slow to import
+        from kubernetes.config import list_kube_config_contexts  # noqa: PLC0415 - optional, slow
     except ImportError as error:
         raise ClusterUnavailableError(
             "the client of Kubernetes is not installed", INSTALL_HINT
         ) from error
     try:
-        contexts = config.list_kube_config_contexts(_config_files())[0]
+        contexts = list_kube_config_contexts(_config_files())[0]
         return tuple(str(context["name"]) for context in contexts)
     except Exception as error:  # of its parsers, too
         message = f"no usable kubeconfig: {' '.join(str(error).split())}"
@@ -71,15 +71,16 @@ def open_cluster(context: str, patience: float = 30.0) -> Cluster:
             f"the kubeconfig has no context {context!r}{did_you_mean(context, contexts)}",
             f"Contexts: {', '.join(contexts) or 'none'}. List them: kubectl config get-contexts",
         )
-    from kubernetes import client, config  # noqa: PLC0415 - as above
+    from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - as above
+    from kubernetes.config import load_kube_config  # noqa: PLC0415
 
     from matrix.kubernetes.client import Cluster  # noqa: PLC0415 - imports the client
 
-    configuration = client.Configuration()
+    configuration = Configuration()
     configuration.retries = False  # `Cluster` does that
     try:
-        config.load_kube_config(_config_files(), context, configuration, persist_config=False)
-        return Cluster(client.ApiClient(configuration), context, patience)
+        load_kube_config(_config_files(), context, configuration, persist_config=False)
+        return Cluster(ApiClient(configuration), context, patience)
     except Exception as error:
         message = f"cannot use the context {context}: {' '.join(str(error).split())}"
         raise ClusterUnavailableError(

@@ -37,7 +37,7 @@ def read_job(environ: Mapping[str, str]) -> CellJob:
         raise TypeError(f"{environ['CELL_JOB']} holds no job")
     project = Path(environ["CELL_PROJECT"])
     agent, tracer = environ["CELL_AGENT"], environ["CELL_TRACER"]
-    image = _read_image(Path(environ["CELL_IMAGE"]), job, tracer)
+    image = _read_image(Path(environ["CELL_IMAGE"]), job)
     paths = PodPaths(
         relays=Path(environ["CELL_RELAYS"]),
         agent=Path(agent) if agent else None,
@@ -58,7 +58,7 @@ def read_job(environ: Mapping[str, str]) -> CellJob:
     )
 
 
-def _read_image(path: Path, job: PodJob, tracer: str) -> Image:
+def _read_image(path: Path, job: PodJob) -> Image:
     """Return the app's image as its own interpreter has described it."""
     facts = json.loads(path.read_text(encoding="ascii"))
     return Image(
@@ -73,8 +73,6 @@ def _read_image(path: Path, job: PodJob, tracer: str) -> Image:
         libc=facts["libc"],
         executable=facts["executable"],
         site="",
-        # So that every process finds the tracer.
-        environment=(("PYTHONPATH", tracer),) if tracer else (),
     )
 
 

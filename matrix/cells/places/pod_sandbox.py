@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from matrix.cells.container import SCRATCH, ContainedApp, ContainerSandbox, ContainerSlot
-from matrix.cells.env_vars import MARK
+from matrix.cells.container import SCRATCH, ContainerSandbox, ContainerSlot, describe_limits
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.log import BoundedLog
-from matrix.cells.session import TRACER_LAUNCH
+from matrix.cells.relay import RelayClient
+from matrix.cells.relayed_container import RelayedContainer
 from matrix.docker.interface import (
     ContainerEngine,
     ContainerError,
@@ -33,9 +29,6 @@ from matrix.kubernetes.pod_manifest import APP, OUTSIDE
 from matrix.model.capture import NETWORK
 from matrix.model.environment import Image
 from matrix.services.forwarder import Forwarder, tcp_dial, unix_dial, unix_listener
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # All containers of a pod start one after the other.
 _LISTEN_SECONDS = 60.0
@@ -67,40 +60,41 @@ class PodSandbox(ContainerSandbox):
 
     def __init__(self, job: CellJob, image: Image, paths: PodPaths, deadline: Deadline) -> None:
         super().__init__(job, image, relay_engine(paths, APP), deadline)
-        self._outside = ContainerSandbox(job, image, relay_engine(paths, OUTSIDE), deadline)
         self.paths = paths
-        for sandbox in (self, self._outside):
-            sandbox.apps, sandbox.fixtures = job.apps, job.fixtures
-            sandbox.scratch = paths.scratch
+        self.apps, self.fixtures, self.scratch = job.apps, job.fixtures, paths.scratch
+        self.injects_tracer = paths.tracer is not None
         self.isolated, self.not_isolated = False, (NETWORK,)
-        self.isolation = (
-            "own pod: the cluster's network, read-only root, no capabilities,"
-            f" at most {job.confinement.memory >> 20} MiB, {job.confinement.cpus:g} CPUs"
-        )
+        self.isolation = f"own pod: the cluster's network, {describe_limits(job.confinement)}"
+        self._outside: RelayedContainer | None = None
+        if paths.tracer is not None:
+            # For processes without the tracer, too: it is installed, as elsewhere.
+            self.environment["PYTHONPATH"] = str(paths.tracer)
+
+    @property
+    def outside(self) -> RelayedContainer:
+        """The container outside of the place; it exists while the context is open."""
+        assert self._outside is not None  # noqa: S101 - the context is open
+        return self._outside
 
     def new_slot(self, name: str, *, outside: bool = False) -> PodSlot:
         """Return a new slot in the place, or outside of it."""
-        sandbox = self._outside if outside else self
-        scratch = ContainerSandbox.new_slot(sandbox, name).scratch
-        return PodSlot(sandbox, PurePosixPath(scratch), self.paths, outside=outside)
+        return PodSlot(self, self.new_folder(name), outside=outside)
 
     def check(self) -> None:
         """Raise SandboxError if one of the containers was lost, or ran out of memory."""
         super().check()
-        self._outside.check()
+        self.outside.check()
 
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self._outside)
-            super().__enter__()
-            self._both = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            super().__exit__()
-        finally:
-            self._both.close()
+    def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
+        """Connect to both containers, and return that in the place."""
+        spec = ContainerSpec(
+            *(self.image, "", ()), folder=str(self.scratch), confinement=self._job.confinement
+        )
+        engine = relay_engine(self.paths, OUTSIDE)
+        title = "the app's container outside of the place"
+        outside = RelayedContainer(engine, self._image, spec, self._seconds, title)
+        self._outside = stack.enter_context(outside)
+        return stack.enter_context(self.new_container(spec, "the app's container"))
 
 
 class PodSlot(ContainerSlot):
@@ -110,18 +104,23 @@ class PodSlot(ContainerSlot):
     missing.
     """
 
-    def __init__(
-        self, sandbox: ContainerSandbox, scratch: PurePosixPath, paths: PodPaths, *, outside: bool
-    ) -> None:
+    def __init__(self, sandbox: PodSandbox, scratch: PurePosixPath, *, outside: bool) -> None:
         super().__init__(sandbox, scratch)
-        self._paths = paths
+        self._pod = sandbox
+        self._paths = sandbox.paths
         self._is_outside = outside
         self._forwarder: Forwarder | None = None
+
+    @property
+    def relay(self) -> RelayClient:
+        """The relay that starts the process."""
+        return self._pod.outside.relay if self._is_outside else self._pod.relay
 
     def agent_variables(self, port: int) -> dict[str, str]:
         """Return the variables by which Kubernetes tells a tracer of its agent.
 
-        Outside, the socket is not mounted, or the address of the node not told.
+        Outside, the socket is not mounted, or the address of the node not told. They start an
+        injected tracer, too.
         https://docs.datadoghq.com/containers/kubernetes/apm/
         """
         paths = self._paths
@@ -134,30 +133,9 @@ class PodSlot(ContainerSlot):
             if not self._is_outside:
                 variables["DD_AGENT_HOST"] = paths.node
         self._forwarder = Forwarder(listener, tcp_dial("127.0.0.1", port))
+        if paths.tracer is not None:
+            variables["PYTHONPATH"] = f"{paths.tracer / 'ddtrace' / 'bootstrap'}:{paths.tracer}"
         return variables
-
-    def start(
-        self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
-    ) -> ContainedApp:
-        """Start an app, with the tracer injected where the place does so; raise OSError."""
-        sandbox, tracer = self.sandbox, self._paths.tracer
-        variables = {**environment, **sandbox.environment, MARK: secrets.token_hex(16)}
-        command = list(command)
-        if tracer is not None:
-            path = [str(tracer)]
-            if TRACER_LAUNCH in command:
-                # What ddtrace-run would do, done by the pod's own variables.
-                command = command[command.index(TRACER_LAUNCH) + 1 :]
-                path = [str(tracer / "ddtrace" / "bootstrap"), *path]
-            variables["PYTHONPATH"] = os.pathsep.join(path)
-        process = sandbox.relay.start(
-            command,
-            variables,
-            folder=str(sandbox.apps),
-            new_folder=str(self.scratch),
-            log=BoundedLog(),
-        )
-        return ContainedApp(sandbox.relay, process, stop)
 
     def close(self) -> None:
         """Close the forwarded ports, and that of the agent."""
@@ -181,13 +159,13 @@ class RelayEngine:
         self.info = EngineInfo("Kubernetes", "", (), shares_files=True, cpus=1, memory=0)
         self._path = paths.relays / f"{name}.socket"
 
-    def start(self, spec: ContainerSpec) -> RelayedContainer:  # noqa: ARG002 - it runs already
+    def start(self, spec: ContainerSpec) -> PodContainer:  # noqa: ARG002 - it runs already
         """Return the container; raise ContainerError where its relay does not listen in time."""
         until = time.monotonic() + _LISTEN_SECONDS
         dial = unix_dial(str(self._path))
         while True:
             try:
-                return RelayedContainer(SocketPipe(dial()))
+                return PodContainer(SocketPipe(dial()))
             except OSError as error:
                 if time.monotonic() > until:
                     raise ContainerError(f"{self._path.name} does not answer: {error}") from error
@@ -201,7 +179,7 @@ class RelayEngine:
         """Do nothing: the pod is not ours to end."""
 
 
-class RelayedContainer(contextlib.AbstractContextManager["RelayedContainer"]):
+class PodContainer(contextlib.AbstractContextManager["PodContainer"]):
     """One of the app's containers; it ends with the connection to its relay.
 
     Its end by the system shows in the status of the pod, which only the cluster's clients see.
