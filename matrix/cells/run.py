@@ -44,6 +44,7 @@ from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.plan import CrashSubject
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
+from matrix.probes.places import find_place
 from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
@@ -146,6 +147,9 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
 
 def _new_sandbox(job: CellJob, deadline: Deadline) -> Sandbox:
     """Return the sandbox of the cell, not yet entered; raise SandboxError without its engine."""
+    if job.image is None and job.planned.cell.place:
+        remedy = find_place(job.planned.cell.place).remedy
+        raise SandboxError(Reason.DEPLOYMENT_NOT_HERE, remedy)
     if job.image is None:
         return LocalSandbox(job)
     if job.connect is None:

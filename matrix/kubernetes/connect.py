@@ -111,13 +111,22 @@ def cluster_obstacle(context: str) -> str:
     try:
         if not context:
             return _UNNAMED
-        with opened(context, _FIRST_PATIENCE) as cluster:
-            return _find_obstacle(cluster)
+        check_cluster(context)
     except (ClusterUnavailableError, UsageError) as error:
-        return f"{error.message}. {error.hint}"
+        return f"{error.message}{'' if error.message.endswith('?') else '.'} {error.hint}"
+    return ""
 
 
-def _find_obstacle(cluster: Cluster) -> str:
+def check_cluster(context: str) -> None:
+    """Raise UsageError or ClusterUnavailableError for what keeps cells from running on a cluster.
+
+    One that does not answer is not waited for as long as during a run.
+    """
+    with opened(context, _FIRST_PATIENCE) as cluster:
+        _check_rights(cluster)
+
+
+def _check_rights(cluster: Cluster) -> None:
     context = cluster.context
     try:
         cluster.version()
@@ -125,17 +134,17 @@ def _find_obstacle(cluster: Cluster) -> str:
             (verb, resource) for verb, resource in NEEDED_RIGHTS if not cluster.may(verb, resource)
         ]
     except KubernetesLostError as error:
-        return (
-            f"the cluster of {context} does not answer: {error}."
-            f" Try: kubectl --context {context} get nodes"
-        )
+        message = f"the cluster of {context} does not answer: {error}"
+        hint = f"Try: kubectl --context {context} get nodes"
+        raise ClusterUnavailableError(message, hint) from error
     except KubernetesError as error:
-        return f"the cluster of {context} refuses: {error}. Log in again, as its provider says"
-    if not missing:
-        return ""
-    texts = ", ".join(f"{verb} {resource}" for verb, resource in missing)
-    verb, resource = missing[0]
-    return (
-        f"the user of {context} has no right to {texts}. An administrator can grant it; see:"
-        f" kubectl --context {context} auth can-i {verb} {resource}"
-    )
+        message = f"the cluster of {context} refuses: {error}"
+        raise ClusterUnavailableError(message, "Log in again, as its provider says.") from error
+    if missing:
+        texts = ", ".join(f"{verb} {resource}" for verb, resource in missing)
+        verb, resource = missing[0]
+        raise ClusterUnavailableError(
+            f"the user of {context} has no right to {texts}",
+            "An administrator can grant it; see:"
+            f" kubectl --context {context} auth can-i {verb} {resource}",
+        )

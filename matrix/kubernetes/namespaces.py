@@ -25,7 +25,7 @@ from matrix.docker.labels import (
 from matrix.errors import ClusterUnavailableError
 from matrix.kubernetes.archive import ARCHIVE, config_map, pieces_of
 from matrix.kubernetes.client import Cluster
-from matrix.kubernetes.connect import opened
+from matrix.kubernetes.connect import check_cluster, opened
 from matrix.kubernetes.interface import KubernetesError, Manifest, RunNamespace
 
 HOST = "compat-matrix.host"
@@ -38,8 +38,9 @@ def run_namespace(context: str, archive: bytes) -> Iterator[RunNamespace]:
     """Yield the namespace of a new run, with the archive in it; it is deleted at the end.
 
     Those of this machine's killed runs are deleted first. Raises UsageError, StorageError, and
-    ClusterUnavailableError where the cluster refuses.
+    ClusterUnavailableError where the cluster does not answer or refuses.
     """
+    check_cluster(context)
     with lock_run() as run, opened(context) as cluster:
         pieces = pieces_of(archive)
         labels = {**PROJECT_LABELS, RUN: run.id}

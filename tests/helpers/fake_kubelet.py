@@ -89,21 +89,33 @@ def playing(
 class ProcessKubelet:
     """Runs the containers of pods as processes of this machine.
 
-    pip in init containers finds distributions in the folder `wheels` only. What the recorder needs
-    is there already: its container's `python` is the interpreter of the tests.
+    pip in init containers finds distributions in the folder `wheels` only, or on the package index
+    where that is None. What the recorder needs is there already: its container's `python` is the
+    interpreter of the tests, as is that of an app's image, but for those in `pythons`.
     """
 
-    def __init__(self, wheels: Path) -> None:
+    def __init__(
+        self, wheels: Path | None = None, pythons: Mapping[str, Path] | None = None
+    ) -> None:
         self._wheels = wheels
+        self._pythons = dict(pythons or {})
 
     def __call__(self, cluster: FakeKubernetes, pod: Object) -> None:
         """Run a pod to its end, or until it is deleted."""
         with tempfile.TemporaryDirectory(prefix="p-") as folder:
-            _PodProcesses(cluster, pod, Path(folder), self._wheels).run()
+            _PodProcesses(cluster, pod, Path(folder), self._wheels, self._pythons).run()
 
 
 class _PodProcesses:
-    def __init__(self, cluster: FakeKubernetes, pod: Object, folder: Path, wheels: Path) -> None:
+    def __init__(
+        self,
+        cluster: FakeKubernetes,
+        pod: Object,
+        folder: Path,
+        wheels: Path | None,
+        pythons: Mapping[str, Path],
+    ) -> None:
+        self._pythons = pythons
         self._cluster = cluster
         self._pod = pod
         self._folder = folder
@@ -164,12 +176,12 @@ class _PodProcesses:
             del command[command.index("--install") :]
         own = container["name"] in {"unpack", "recorder"}
         command[0] = sys.executable if own else str(self._image_python(container, mounts))
-        variables = {
-            "PATH": os.environ["PATH"],
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": str(self._wheels),
-            "PIP_CONFIG_FILE": os.devnull,
-        }
+        variables = {"PATH": os.environ["PATH"]}
+        if self._wheels is None:
+            variables |= {k: v for k, v in os.environ.items() if k.startswith("PIP_")}
+        else:
+            variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self._wheels)}
+            variables |= {"PIP_CONFIG_FILE": os.devnull}
         if container in self._pod["spec"][_INIT]:
             (pip,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
             variables["PYTHONPATH"] = str(pip)
@@ -213,15 +225,15 @@ class _PodProcesses:
         python = home / "bin" / "python"
         if not python.exists():
             (home / "bin").mkdir(parents=True)
-            real = Path(os.path.realpath(sys.executable))
+            real = Path(os.path.realpath(self._pythons.get(container["image"], sys.executable)))
             python.symlink_to(real)
             (home / "pyvenv.cfg").write_text(f"home = {real.parent}\n", encoding="utf-8")
-            version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-            site = home / "lib" / version / "site-packages"
-            site.parent.mkdir(parents=True)
-            (volume,) = {
-                folder for path, folder in mounts.items() if path.endswith("/site-packages")
+            # Below the folder that holds bin/, as in the image: /usr/local/lib/python3.9/...
+            ((path, volume),) = {
+                (path, folder) for path, folder in mounts.items() if path.endswith("/site-packages")
             }
+            site = home / Path(path).relative_to("/usr/local")
+            site.parent.mkdir(parents=True)
             site.symlink_to(volume)
         return python
 
