@@ -1,4 +1,4 @@
-"""What became of a pod, from its status: facts of Kubernetes, as typed reasons of a cell.
+"""The end of a pod, read from its status, as a typed reason of its cell.
 
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 """
