@@ -77,7 +77,11 @@ class ContainerSandbox:
         log = BoundedLog(_OUTPUT_BYTES)
         process = self.relay.start(
             [str(self.python), *arguments],
-            {**interpreter_environment(self.scratch), **self.environment, MARK: "asked"},
+            {
+                **interpreter_environment(self.scratch),
+                **self.environment,
+                MARK: secrets.token_hex(16),
+            },
             folder=str(self.scratch),
             log=log,
         )
@@ -223,8 +227,8 @@ class ContainedApp:
 def container_spec(job: CellJob, image: Image) -> ContainerSpec:
     """Return the specification of an ordinary container of a cell."""
     mounts = [
-        Mount(job.apps, str(APPS), key=_content_key(job.apps)),
-        Mount(job.fixtures, str(FIXTURES), key=_content_key(job.fixtures)),
+        Mount(job.apps, str(APPS), key=content_key(job.apps)),
+        Mount(job.fixtures, str(FIXTURES), key=content_key(job.fixtures)),
     ]
     if job.tree is not None:
         mounts.append(Mount(job.tree, image.site, key=job.tree_key))
@@ -238,7 +242,7 @@ def container_spec(job: CellJob, image: Image) -> ContainerSpec:
     )
 
 
-def _content_key(folder: Path) -> str:
+def content_key(folder: Path) -> str:
     """Return a digest over the names and contents of a folder's files, without byte code."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

@@ -192,6 +192,8 @@ def _run_processes(
     job: CellJob, sandbox: Sandbox, deadline: Deadline, services: Mapping[str, str]
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
+    if job.planned.cell.place:
+        tasks = tuple(task for task in tasks if task.channel.leaves_place)
     only = job.planned.count
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:

@@ -9,7 +9,7 @@ from matrix.agent.answers import answer_of, bare_answers, differs, works
 from matrix.agent.observations import control_problem, liveness, observations_of
 from matrix.model.capture import BARE, Exchange, ProcessCapture
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
-from matrix.probes.registry import is_library_probe
+from matrix.probes.integrations import is_library_probe
 from matrix.probes.settings import is_controlled_bare
 
 
@@ -83,8 +83,8 @@ def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
 
 
 def outside_processes(tasks: Iterable[Task]) -> tuple[ProcessTasks, ...]:
-    """Return the processes outside of the cell's place, for all tasks with the feature on."""
-    features = [task for task in tasks if not task.control]
+    """Return the processes outside of the cell's place, for what a claim may rest on."""
+    features = [task for task in tasks if task.channel.leaves_place and not task.control]
     return tuple(dataclasses.replace(process, outside=True) for process in schedule(features))
 
 

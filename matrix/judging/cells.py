@@ -117,7 +117,7 @@ def findings_of(
                 own.append(subject.unknown(failure))
             else:
                 own.append(_finding(subject, channel, processes, soaks, counts))
-            if cell.place and failure is None:
+            if cell.place and channel.leaves_place and failure is None:
                 outside = _outside(subject, channel, without)
                 own[-1] = judge_in_place(own[-1], outside, channel, processes, without)
                 findings.append(outside)

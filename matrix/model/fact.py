@@ -78,6 +78,8 @@ class FactKind(str, enum.Enum):
     CONTROL_SHOWS = "control-shows"  # cell, by: facts are the control's
     EARLIER_SHOWS = "earlier-shows"  # likewise: an earlier release has it
     LIBRARY_MISSING = "library-missing"  # cell, wheel, sha256, library, machine
+    SHOWS_OUTSIDE = "shows-outside"  # cell: outside of the place; facts are the finding's
+    LACKS_OUTSIDE = "lacks-outside"  # likewise, where it does not show
     SHOWS_BESIDE = "shows-beside"  # cell: on another target; facts are the finding's
     COMPARED = "compared"  # cell, by, reason: facts are the finding's
     NO_CONTROL_SHOWS = "no-control-shows"  # facts are COMPARED

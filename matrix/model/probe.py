@@ -50,6 +50,21 @@ class Observation:
     telemetry: Sequence[Mapping[str, Any]]
     elsewhere: Sequence[Span] = ()
 
+    @property
+    def entries(self) -> tuple[Span, ...]:
+        """The spans that stand for the request: the root, and in a function those below it, too.
+
+        There the root is the gateway's, inferred from the event, with that of the function and that
+        of the web framework below; which of them gets the tags of a request changed with releases.
+        """
+        if self.root is None:
+            return ()
+        kinds = {span.type for span in self.spans}
+        if "serverless" not in kinds:
+            return (self.root,)
+        below = (span for span in self.spans if span is not self.root)
+        return (self.root, *(span for span in below if span.type in {"web", "serverless"}))
+
 
 @dataclasses.dataclass(frozen=True)
 class Match:
@@ -180,6 +195,11 @@ class Channel:
     configs: tuple[RemoteConfig, ...] = ()
     documented: bool = True
     soaked: bool = True
+
+    @property
+    def leaves_place(self) -> bool:
+        """Return whether it is run outside of a cell's place, too: a claim may rest on it."""
+        return self.documented and not self.configs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Reason(str, enum.Enum):
     OUT_OF_MEMORY = "out-of-memory"
     CONTAINER_LOST = "container-lost"
     POD_REFUSED = "pod-refused"
+    PLACE_FAILED = "place-failed"
     ENGINE_LOST = "engine-lost"
     BACK_END_LOST = "back-end-lost"
     ENVIRONMENT_CHANGED = "environment-changed"

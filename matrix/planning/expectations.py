@@ -263,6 +263,11 @@ def _frameworks(
         rows = next(filter(None, tables), []) or page.frameworks()
     if not rows and rule.table == "authentication":
         rows = page.authentication()
+    if claim.kind is ClaimKind.DEPLOYMENT:
+        # The ranges of frameworks are promised by a table of their own.
+        return [(name, text, _picks(text)[-1:]) for name, text in rows] or [
+            (name, "", ("newest",)) for name in rule.frameworks
+        ]
     return [(name, text, _picks(text)) for name, text in rows] or [
         (name, "", ("newest",)) for name in rule.frameworks
     ]

@@ -250,6 +250,12 @@ class _Planner:
         if check.rule.library:
             controls = tuple(self.rows.control_cells(site, page))
             neighbours = self.rows.neighbours(site)
+        beside: tuple[Cell, ...] = ()
+        if check.cell_place:
+            # A deployment is compared with an ordinary container, not with other releases.
+            controls, neighbours = (), NeighbourCells()
+            here = self.cells.add(python, target, (check.framework, site.release), boundary.minimum)
+            beside = () if check.expects_absent else (here,)
         if check.expects_absent and check.rule.able:
             controls = self.able_control(check, python, target)
         minimum = cell(boundary.minimum)
@@ -269,6 +275,7 @@ class _Planner:
                 control_channel=outside_channel(channel) if seen_outside else "",
                 expects_absent=check.expects_absent,
                 contained=check.claim.kind is ClaimKind.DEPLOYMENT,
+                beside=beside,
                 **vars(neighbours),
             )
         for channel, control_channel in check.rule.denied:

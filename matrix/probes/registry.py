@@ -21,7 +21,7 @@ from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Evidence, 
 from matrix.probes import capabilities
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
-from matrix.probes.integrations import Integration, load_integrations
+from matrix.probes.integrations import PROBE_PREFIX, Integration, load_integrations
 from matrix.system.source_files import plugins
 
 AUTOMATIC = "automatic"
@@ -54,17 +54,9 @@ def load_probes() -> Mapping[str, Probe]:
     return MappingProxyType(probes)
 
 
-_INTEGRATION = "integration-"
-
-
 def probe_name(slug: str) -> str:
     """Return the name of the probe of a library."""
-    return _INTEGRATION + slug
-
-
-def is_library_probe(name: str) -> bool:
-    """Return whether a probe, by its name, is that of a library."""
-    return name.startswith(_INTEGRATION)
+    return f"{PROBE_PREFIX}{slug}"
 
 
 def build_probe(integration: Integration) -> Probe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -22,6 +23,7 @@ from matrix.cells.job import CellJob
 from matrix.cells.places import container_set, container_set_specs
 from matrix.cells.run import run_cell
 from matrix.docker.interface import ContainerError, ContainerSpec
+from matrix.interpreters.discovery import find_interpreters
 from matrix.model.reason import Reason
 from matrix.probes.places import Place, find_place
 from matrix.system.paths import fixtures_dir
@@ -124,7 +126,7 @@ def test_a_pod_mounts_the_socket_of_its_agent(make_job: MakeJob) -> None:
     assert (started.agent.network_of, started.agent.bridge) == ("", "")
     assert started.app.network_of == started.outside.network_of == "fake1"
     assert not started.outside.volumes
-    assert started.app.cgroup_parent.startswith("/kubepods/burstable/pod")
+    assert re.fullmatch(r"/kubepods/burstable/pod[0-9a-f]{8}(-\w+){4}", started.app.cgroup_parent)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -191,8 +193,8 @@ def test_a_set_of_which_one_container_ends_has_no_results(
     make_job: MakeJob, index: int, oom: bool, reason: Reason
 ) -> None:
     # The app still runs while one is ended.
-    limits = dataclasses.replace(LIMITS, request=2, span=0.5, first_span=0.5)
-    job, engine = make_job("fargate-shaped", "hang", limits=limits)
+    limits = dataclasses.replace(LIMITS, start=2)
+    job, engine = make_job("fargate-shaped", "never-ready", limits=limits)
     job = dataclasses.replace(job, repeats=1)
     start = engine.start
     started: list[FakeContainer] = []
@@ -212,6 +214,22 @@ def test_a_set_of_which_one_container_ends_has_no_results(
     assert not engine.living
 
 
+def test_a_lost_engine_is_reported(make_job: MakeJob) -> None:
+    limits = dataclasses.replace(LIMITS, start=2)
+    job, engine = make_job("ecs-shaped", "never-ready", limits=limits)
+    start = engine.start
+
+    def lose_later(spec: ContainerSpec) -> FakeContainer:
+        container = start(spec)
+        if len(engine.started) == 4:
+            engine.lost = True
+        return container
+
+    engine.start = lose_later  # type: ignore[method-assign]
+    capture = run_cell(job)
+    assert capture.failed is Reason.ENGINE_LOST, capture.detail
+
+
 def test_a_container_outside_that_does_not_start_spoils_the_cell(make_job: MakeJob) -> None:
     job, engine = make_job("fargate-shaped")
     start = engine.start
@@ -228,12 +246,12 @@ def test_a_container_outside_that_does_not_start_spoils_the_cell(make_job: MakeJ
     assert not engine.living
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    """Return the address of a metadata endpoint that runs on this machine."""
+@contextlib.contextmanager
+def metadata_endpoint(python: str = sys.executable) -> Iterator[str]:
+    """Yield the address of a metadata endpoint that runs on this machine."""
     documents = json.dumps({"/v4/1f": {"Name": "app"}})
     process = subprocess.Popen(
-        [sys.executable, str(FILES / "task_metadata.py"), "127.0.0.1", "0", documents],
+        [python, str(FILES / "task_metadata.py"), "127.0.0.1", "0", documents],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -244,10 +262,81 @@ def endpoint() -> Iterator[str]:
     process.stdout.close()
 
 
-def test_the_metadata_endpoint_answers_what_it_was_given(endpoint: str) -> None:
-    with urllib.request.urlopen(f"http://{endpoint}/v4/1f") as answer:
-        assert json.load(answer) == {"Name": "app"}
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"http://{endpoint}/v4/2f")
+def test_the_metadata_endpoint_answers_what_it_was_given() -> None:
+    with metadata_endpoint() as endpoint:
+        with urllib.request.urlopen(f"http://{endpoint}/v4/1f") as answer:
+            assert json.load(answer) == {"Name": "app"}
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://{endpoint}/v4/2f")
     assert caught.value.code == 404
     caught.value.close()
+
+
+def write_site(site: Path) -> None:
+    """Write a folder of packages: the tracer, what it requires, and a framework."""
+    for name, text in {
+        "ddtrace/__init__.py": "",
+        "ddtrace/__pycache__/__init__.cpython-311.pyc": "byte code",
+        "ddtrace-9.9.9.dist-info/METADATA": "Name: ddtrace\nRequires-Dist: Under_Score>=1\n\n",
+        "ddtrace-9.9.9.dist-info/RECORD": "ddtrace/__init__.py,sha256=1,0\n../../bin/run,,\n",
+        "under_score.py": "",
+        "under_score-1.dist-info/METADATA": "Name: under-score\nRequires-Dist: ddtrace\n\n",
+        "under_score-1.dist-info/RECORD": "under_score.py,,\nunder_score-1.dist-info/RECORD,,\n",
+        "flask/__init__.py": "",
+        "flask-1.dist-info/METADATA": "Name: flask\n\n",
+        "flask-1.dist-info/RECORD": "flask/__init__.py,,\n",
+    }.items():
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
+
+
+def copy_tracer(site: Path, target: Path, python: str = sys.executable) -> tuple[int, str]:
+    command = [python, str(FILES / "copy_tracer.py"), str(site), str(target)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    return result.returncode, result.stderr
+
+
+def test_the_tracer_is_copied_with_what_it_requires(tmp_path: Path) -> None:
+    site, target = tmp_path / "site", tmp_path / "target"
+    write_site(site)
+    target.mkdir()
+    assert copy_tracer(site, target) == (0, "")
+    copied = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert copied == {
+        "ddtrace/__init__.py",
+        "ddtrace/__pycache__/__init__.cpython-311.pyc",
+        "under_score.py",
+        "under_score-1.dist-info/METADATA",
+        "under_score-1.dist-info/RECORD",
+    }
+    # Byte code is of a file with a time.
+    names = ["ddtrace/__init__.py", "under_score.py"]
+    assert [(target / name).stat().st_mtime for name in names] == [
+        (site / name).stat().st_mtime for name in names
+    ]
+
+
+def test_without_a_tracer_nothing_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    code, errors = copy_tracer(tmp_path / "site", tmp_path)
+    assert code == 1
+    assert "there is no ddtrace" in errors
+
+
+@pytest.mark.cells
+@pytest.mark.parametrize("python", ["2.7", "3.5", "3.7", "3.14"])
+def test_every_interpreter_runs_what_a_set_needs(tmp_path: Path, python: str) -> None:
+    interpreters = [item for item in find_interpreters() if item.python == python]
+    if not interpreters:
+        pytest.skip(f"no CPython {python} here")
+    executable = str(interpreters[0].executable)
+    write_site(tmp_path / "site")
+    (tmp_path / "target").mkdir()
+    assert copy_tracer(tmp_path / "site", tmp_path / "target", executable) == (0, "")
+    assert (tmp_path / "target" / "under_score.py").exists()
+    with (
+        metadata_endpoint(executable) as endpoint,
+        urllib.request.urlopen(f"http://{endpoint}/v4/1f/") as answer,
+    ):
+        assert json.load(answer) == {"Name": "app"}

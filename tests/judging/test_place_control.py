@@ -135,6 +135,30 @@ def test_what_the_extension_detects_is_not_missing_in_the_library() -> None:
     assert finding.shows is Observed.ABSENT
 
 
+def missing_in_place(ordinary: str | None) -> PartVerdict:
+    """Return the verdict where a place lacks it, and an ordinary container has this answer."""
+    cell = Cell.parse(FARGATE)
+    beside = dataclasses.replace(cell, place="")
+    findings = list(find(FARGATE, outside("fine"), body="welcome").values())
+    if ordinary is not None:
+        findings += find(MINIMUM, body=ordinary).values()
+    wanted = part(claim(), minimum=cell, before=None, controls=())
+    return judge_part(dataclasses.replace(wanted, beside=(beside,)), FindingTable(findings))
+
+
+def test_what_only_a_place_lacks_refutes_its_claim() -> None:
+    verdict = missing_in_place("blocked")
+    assert (verdict.outcome, verdict.reason) == (Outcome.REFUTED, None)
+    assert "ordinary container shows it" in evidence_text(verdict.facts)
+
+
+def test_what_an_ordinary_container_lacks_too_is_not_the_place_s_doing() -> None:
+    verdict = missing_in_place("welcome")
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NO_PART_OF_PLACE)
+    verdict = missing_in_place(None)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NO_CONTROL)
+
+
 def test_a_cell_that_failed_has_its_reason() -> None:
     (finding,) = findings_of(failed(FARGATE, Reason.ENGINE_LOST), (PROBE,), PROBES)
     assert finding.reason is Reason.ENGINE_LOST

@@ -11,7 +11,9 @@ import dataclasses
 import errno
 import itertools
 import json
+import secrets
 import threading
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
@@ -74,7 +76,7 @@ class SetSandbox(ContainerSandbox):
             image,
             container_spec(job, image),
             group,
-            cgroup_parent=self.options.cgroup_parent.format(group=group),
+            cgroup_parent=self.options.cgroup_parent.format(group=group, uid=uuid.UUID(group)),
         )
         self.isolation = self._specs.isolation("not started")
         self._agent: RelayedContainer | None = None
@@ -233,7 +235,7 @@ class SetSandbox(ContainerSandbox):
         program = (str(self.python), "-S", "-E", "-s", "-B", str(PLACE_FILES / "task_metadata.py"))
         arguments = (self.options.metadata, str(METADATA_PORT), json.dumps(documents))
         try:
-            relay.start([*program, *arguments], {MARK: "metadata"}, folder="/", log=log)
+            relay.start([*program, *arguments], {MARK: secrets.token_hex(16)}, folder="/", log=log)
         except OSError as error:
             log.append(f"{error}\n".encode())
             log.append(b"")

@@ -70,9 +70,10 @@ _NETWORKS = {
 class SetOptions:
     """The options of a place that is a set of containers.
 
-    `cgroup_parent` is the control group of the set, in which `{group}` stands for its id.
-    `metadata` is the address of the task's metadata endpoint, "" for none, and `launch_type` that
-    of the task. With `injection` the tracer comes from a volume. `variables` are given to the app.
+    `cgroup_parent` is the control group of the set, in which `{group}` stands for its id and
+    `{uid}` for the same as a UUID. `metadata` is the address of the task's metadata endpoint, ""
+    for none, and `launch_type` that of the task. With `injection` the tracer comes from a volume.
+    `variables` are given to the app.
     """
 
     agent: AgentWay

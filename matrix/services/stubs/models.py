@@ -1,17 +1,20 @@
 """A stub of providers of language models, whose only answer is one title: `models.py ADDRESS`.
 
-It speaks the HTTP of four providers, whole and as a stream of events. It knows any model but
+It speaks the HTTP of five providers, whole and as a stream. It knows any model but
 "lost", and uses plain HTTP, while the products are available over TLS only.
 https://platform.openai.com/docs/api-reference (also what Mistral has)
 https://docs.anthropic.com/en/api/messages
 https://ai.google.dev/api/generate-content
+https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +37,12 @@ def respond(request: StubRequest) -> StubResponse:
         case "POST", ("models", name_and_method):
             model, _, method = name_and_method.rpartition(":")
             return _gemini(model, method)
+        case "POST", ("projects", _, "locations", _, "publishers", "google", "models", place):
+            model, _, method = place.rpartition(":")
+            # A stream of Vertex AI is a list of objects, unless a client asks for events.
+            response = _gemini(model, method.replace("streamG", "g"))
+            streamed = method == "streamGenerateContent" and response.status == HTTPStatus.OK
+            return dataclasses.replace(response, body=[response.body]) if streamed else response
         case "POST", ("messages",):
             return _anthropic(_model(body), stream=body.get("stream") is True)
         case "POST", (

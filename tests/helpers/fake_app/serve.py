@@ -70,6 +70,10 @@ class Tracer:
         kind = UnixConnection if scheme == "unix" else http.client.HTTPConnection
         agent = kind(address.rstrip("/"))
         with contextlib.closing(agent):
+            try:
+                agent.connect()
+            except OSError:
+                return  # as a tracer drops its spans
             agent.request(
                 "PUT",
                 "/v0.4/traces",
