@@ -30,7 +30,8 @@ __all__ = ["NO_NAMESPACES", "ProcessKubelet", "ended", "playing", "running", "wa
 _POLL_SECONDS = 0.05
 # The pod has addresses of its own: neither is the loopback address that processes use by default.
 _ADDRESSES = {"status.hostIP": "127.0.0.2", "status.podIP": "127.0.0.2"}
-_UNSHARE = ("unshare", "--mount", *(() if os.getuid() == 0 else ("--user", "--map-root-user")))
+_IS_ROOT = sys.platform != "win32" and os.getuid() == 0
+_UNSHARE = ("unshare", "--mount", *(() if _IS_ROOT else ("--user", "--map-root-user")))
 _HIDE = 'for folder in $HIDDEN; do mount -t tmpfs none "$folder" || exit 90; done; exec "$@"'
 _INIT, _MAIN = "initContainers", "containers"
 
@@ -147,8 +148,9 @@ class _PodProcesses:
         while len(codes) < len(processes):
             if not self._cluster.exists(("pods", self._namespace, self._name)):
                 for process in processes.values():
-                    with contextlib.suppress(OSError):
-                        os.killpg(process.pid, signal.SIGKILL)
+                    if sys.platform != "win32":
+                        with contextlib.suppress(OSError):
+                            os.killpg(process.pid, signal.SIGKILL)
             time.sleep(_POLL_SECONDS)
             for name, process in processes.items():
                 if name in codes or process.poll() is None:

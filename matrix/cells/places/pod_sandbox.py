@@ -13,7 +13,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from matrix.cells.container import SCRATCH, ContainerSandbox, ContainerSlot, describe_limits
+from matrix.cells.container import SCRATCH, ContainerSandbox, ContainerSlot
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.relay import RelayClient
 from matrix.cells.relayed_container import RelayedContainer
@@ -64,7 +64,10 @@ class PodSandbox(ContainerSandbox):
         self.apps, self.fixtures, self.scratch = job.apps, job.fixtures, paths.scratch
         self.injects_tracer = paths.tracer is not None
         self.isolated, self.not_isolated = False, (NETWORK,)
-        self.isolation = f"own pod: the cluster's network, {describe_limits(job.confinement)}"
+        self.isolation = (
+            "own pod: the cluster's network, read-only root, no capabilities, an ordinary user,"
+            f" at most {job.confinement.memory >> 20} MiB, {job.confinement.cpus:g} CPUs"
+        )
         self._outside: RelayedContainer | None = None
         if paths.tracer is not None:
             # For processes without the tracer, too: it is installed, as elsewhere.
