@@ -49,6 +49,7 @@ class ContainerSandbox:
         self.python: PurePath = PurePosixPath(image.executable)
         self.apps: PurePath = APPS
         self.fixtures: PurePath = FIXTURES
+        self.scratch = SCRATCH
         self.environment = dict(image.environment)
         self.image = image.digest
         self.engine = engine.info.name
@@ -76,8 +77,12 @@ class ContainerSandbox:
         log = BoundedLog(_OUTPUT_BYTES)
         process = self.relay.start(
             [str(self.python), *arguments],
-            {**interpreter_environment(SCRATCH), **self.environment, MARK: secrets.token_hex(16)},
-            folder=str(SCRATCH),
+            {
+                **interpreter_environment(self.scratch),
+                **self.environment,
+                MARK: secrets.token_hex(16),
+            },
+            folder=str(self.scratch),
             log=log,
         )
         try:
@@ -98,11 +103,11 @@ class ContainerSandbox:
     def new_folder(self, name: str) -> PurePosixPath:
         """Return the name of a new folder for a process."""
         self._slots += 1
-        return SCRATCH / f"{name}-{self._slots}"
+        return self.scratch / f"{name}-{self._slots}"
 
     def free_bytes(self) -> int:
         """Return how many bytes of its memory-backed folder are free."""
-        return self.relay.measure(str(SCRATCH))[0]
+        return self.relay.measure(str(self.scratch))[0]
 
     def check(self) -> None:
         """Raise SandboxError if the container was lost, or ran out of memory."""
@@ -160,8 +165,8 @@ class ContainerSlot:
         mark = {MARK: secrets.token_hex(16)}
         process = relay.start(
             command,
-            {**environment, **self.sandbox.environment, **mark},
-            folder=str(APPS),
+            {**self.sandbox.environment, **environment, **mark},
+            folder=str(self.sandbox.apps),
             new_folder=str(self.scratch),
             log=BoundedLog(),
         )

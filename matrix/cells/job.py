@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from matrix.docker.interface import Confinement, ContainerEngine
+from matrix.kubernetes.interface import RunNamespace
 from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -116,7 +117,8 @@ class CellJob:
     A cell with an `image` runs in a container. `connect` (picklable, called once for each cell)
     returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
     as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
-    With `bare` nothing but the bare control is run: all requests, without the tracer.
+    With `bare` nothing but the bare control is run: all requests, without the tracer. A cell with a
+    `cluster` is run as a whole in that namespace.
     """
 
     planned: PlannedCell
@@ -139,6 +141,7 @@ class CellJob:
     confinement: Confinement = dataclasses.field(default_factory=Confinement)
     services: tuple[Service, ...] = ()
     bare: bool = False
+    cluster: RunNamespace | None = None
 
     @property
     def framework(self) -> str:

@@ -22,7 +22,7 @@ from matrix.cells.identity import (
 from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
-from matrix.cells.places import new_sandbox
+from matrix.cells.places import new_sandbox, run_elsewhere
 from matrix.cells.schedule import (
     ProcessTasks,
     Task,
@@ -44,6 +44,7 @@ from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.plan import CrashSubject
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
+from matrix.probes.places import find_place
 from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
@@ -84,6 +85,9 @@ def run_cell(job: CellJob) -> CellCapture:
     began = time.monotonic()
     started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     try:
+        if job.cluster is not None:
+            capture = run_elsewhere(job, job.cluster)
+            return dataclasses.replace(capture, seconds=time.monotonic() - began)
         _run(job, partial)
     except SandboxError as error:
         partial.failed, partial.detail = error.reason, error.detail
@@ -143,6 +147,9 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
 
 def _new_sandbox(job: CellJob, deadline: Deadline) -> Sandbox:
     """Return the sandbox of the cell, not yet entered; raise SandboxError without its engine."""
+    if job.image is None and job.planned.cell.place:
+        remedy = find_place(job.planned.cell.place).remedy
+        raise SandboxError(Reason.DEPLOYMENT_NOT_HERE, remedy)
     if job.image is None:
         return LocalSandbox(job)
     if job.connect is None:

@@ -25,6 +25,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         offline=args.offline,
         engine=args.engine,
         external=external_from_args(args),
+        cluster=getattr(args, "context", ""),
     )
 
 

@@ -10,6 +10,7 @@ from matrix.cli.common import add_json_option
 from matrix.cli.options import find_engine_info
 from matrix.cli.state_table import show_rows, state_table
 from matrix.errors import ExitCode
+from matrix.kubernetes.connect import cluster_obstacle
 from matrix.probes.places import Need, Place, load_places
 
 _HEADINGS = ("place", "deployment", "state", "verdicts say", "how to get it")
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _states(context: str) -> Iterator[PlaceState]:
-    missing = {Need.ENGINE: _engine_obstacle(), Need.CLUSTER: _cluster_obstacle(context)}
+    missing = {Need.ENGINE: _engine_obstacle(), Need.CLUSTER: cluster_obstacle(context)}
     for place in load_places().values():
         yield _state(place, missing[place.needs])
 
@@ -72,9 +73,3 @@ def _state(place: Place, missing: str) -> PlaceState:
 
 def _engine_obstacle() -> str:
     return "" if find_engine_info() is not None else _NO_ENGINE
-
-
-def _cluster_obstacle(context: str) -> str:
-    if not context:
-        return load_places()["kubernetes"].remedy
-    return ""

@@ -88,6 +88,7 @@ def check_cluster_options(args: argparse.Namespace) -> None:
         ("keep", "the workers do not keep the folders of cells"),
         ("jobs", "each worker has its own number of cells at a time: worker --jobs"),
         ("resolve", "the workers make the environments"),
+        ("context", "the workers of a Dask cluster run cells on their own machines"),
     ):
         if args.cluster and getattr(args, option):
             raise UsageError(

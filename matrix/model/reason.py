@@ -41,6 +41,7 @@ class Reason(str, enum.Enum):
     CRASHED = "crashed"
     OUT_OF_MEMORY = "out-of-memory"
     CONTAINER_LOST = "container-lost"
+    POD_REFUSED = "pod-refused"
     PLACE_FAILED = "place-failed"
     ENGINE_LOST = "engine-lost"
     BACK_END_LOST = "back-end-lost"

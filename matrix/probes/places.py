@@ -125,6 +125,11 @@ def find_place(name: str) -> Place:
     return places[name]
 
 
+def runs_on_cluster(name: str) -> bool:
+    """Return whether the cells of a place run on a cluster; `name` is "" for no place."""
+    return bool(name) and find_place(name).needs is Need.CLUSTER
+
+
 def place_file(name: str) -> Path:
     """Return the file that describes a place."""
     return data_dir() / "places" / f"{name}.toml"

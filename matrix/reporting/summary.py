@@ -41,6 +41,7 @@ _WITH_DETAILS = {
     Reason.INDEX_UNAVAILABLE,
     Reason.NO_IMAGE,
     Reason.NO_INTERPRETER,
+    Reason.POD_REFUSED,
     Reason.WORKER_LOST,
     Reason.WRONG_IMAGE,
 }
@@ -51,6 +52,7 @@ _NOT_RUN = {
     Reason.INTERRUPTED,
     Reason.NO_IMAGE,
     Reason.NO_INTERPRETER,
+    Reason.POD_REFUSED,
     Reason.WORKER_LOST,
 }
 

@@ -66,7 +66,7 @@ class Tracer:
             },
         }
         version = "9.9.8" if MODE == "wrong-version" else "9.9.9"
-        scheme, _, address = os.environ["DD_TRACE_AGENT_URL"].partition("://")
+        scheme, _, address = agent_url().partition("://")
         kind = UnixConnection if scheme == "unix" else http.client.HTTPConnection
         agent = kind(address.rstrip("/"))
         with contextlib.closing(agent):
@@ -84,6 +84,14 @@ class Tracer:
             answer.read()
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise ConnectionError(f"the agent answered {answer.status}")
+
+
+def agent_url() -> str:
+    """Return the agent's address, by the variables and defaults that a tracer has."""
+    if url := os.environ.get("DD_TRACE_AGENT_URL"):
+        return url
+    host = os.environ.get("DD_AGENT_HOST", "127.0.0.1")
+    return f"http://{host}:{os.environ['DD_TRACE_AGENT_PORT']}"
 
 
 def untraced() -> bool:
