@@ -116,6 +116,18 @@ def test_an_emulator_that_does_not_start_says_nothing_about_the_release(
     assert not engine.living
 
 
+def test_a_program_between_that_fails_says_nothing_about_the_release(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    job, engine = make_job("exit 7")
+    (tmp_path / "front.py").write_text("raise SystemExit(5)")
+    monkeypatch.setattr(lambda_emulator, "PLACE", PurePosixPath(tmp_path))
+    capture = run_cell(job)
+    assert capture.failed is Reason.PLACE_FAILED
+    assert capture.detail == "what serves the function ended with 5"
+    assert not engine.living
+
+
 def test_outside_is_an_ordinary_process_with_its_agent(make_job: MakeJob) -> None:
     capture = run_cell(make_job("exit 7")[0])
     outside = [item for item in capture.processes if item.purpose == OUTSIDE]

@@ -171,18 +171,27 @@ class FunctionSlot(ContainerSlot):
 
     def close(self) -> None:
         """End the container; let the cell fail where what the function ran in has failed."""
-        for line in self._app.log.text.splitlines() if self._app else ():
-            if line.startswith(_FAILED):
-                detail = line[len(_FAILED) :]
-                self._cell.fail(SandboxError(Reason.PLACE_FAILED, detail))
         try:
             if self._started:
                 self._container.check()
                 super().close()
+            if failure := self._failure():
+                self._cell.fail(SandboxError(Reason.PLACE_FAILED, failure))
         except SandboxError as error:
             self._cell.fail(error)
         finally:
             self._stack.close()
+
+    def _failure(self) -> str:
+        """Return why what the function ran in failed, "" if it did not."""
+        if self._app is None:
+            return ""
+        lines = self._app.log.text.splitlines()
+        details = [line[len(_FAILED) :] for line in lines if line.startswith(_FAILED)]
+        if not details and self._app.exit_code is not None:
+            # It only ends by itself if it has failed.
+            details.append(f"what serves the function ended with {self._app.exit_code}")
+        return "; ".join(details)
 
 
 def _layer(python: str) -> PurePosixPath:
