@@ -293,7 +293,7 @@ def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> Pa
         denied = fact(
             FactKind.SHOWS_THOUGH_DENIED,
             part.minimum,
-            channel=part.control_channel,
+            channel="" if part.minimum.place else part.control_channel,
             facts=minimum.facts,
         )
         release = fact(FactKind.RELEASE, part.minimum, by=_own(part), facts=[denied])
@@ -314,7 +314,9 @@ def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> Pa
             remarks=remarks,
         )
     shown = fact(FactKind.SEEN_IN, able.cell)
-    if part.control_channel:
+    if part.minimum.place:
+        shown = fact(FactKind.SEEN_OUTSIDE, able.cell, facts=able.facts)
+    elif part.control_channel:
         shown = fact(FactKind.SEEN_WHEN_ENABLED, able.cell, channel=able.channel, facts=able.facts)
     return _verdict(
         part,

@@ -51,10 +51,12 @@ def judge_in_place(
         return _unknown(finding, Failure(Reason.NEEDS_EXTENSION, finding.facts))
     if finding.shows is not Observed.PRESENT:
         return finding
+    # What an app has lost outside of a place that it can leave may be its tracer itself.
     alive = [
         item
         for item in without
-        if item.process.setting == channel.setting and start_failure(item) is None
+        if item.process.setting == channel.setting
+        and (start_failure(item) is None or (place.is_left and item.liveness.untraced))
     ]
     if not alive:
         failed = fact(FactKind.OUTSIDE_FAILED, facts=outside.facts)

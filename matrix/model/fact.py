@@ -91,6 +91,7 @@ class FactKind(str, enum.Enum):
     SEEN_NOWHERE = "seen-nowhere"  # cells: the controls' ids
     SEEN_WHEN_ENABLED = "seen-when-enabled"  # cell, channel: facts are the control's
     SEEN_IN = "seen-in"  # cell
+    SEEN_OUTSIDE = "seen-outside"  # cell: outside of its place; facts are what showed
     CHOICE = "choice"  # text: why a release stands for the one that is written
     WORKS_ON_PYTHON = "works-on-python"  # cell, shows
     LOWEST_USABLE = "lowest-usable"  # cell, shows: facts: GAP

@@ -92,6 +92,13 @@ def test_a_place_that_an_app_can_leave_shows_other_spans() -> None:
     assert "django.request" in evidence_text(finding.facts)
 
 
+def test_an_app_that_loses_its_tracer_outside_is_another_one() -> None:
+    untraced = dataclasses.replace(left("blocked"), agent=())
+    finding = find(LAMBDA, untraced)[CHANNEL]
+    assert finding.shows is Observed.PRESENT
+    assert "django.request" in evidence_text(finding.facts)
+
+
 def denied(found: dict[str, Finding], name: str) -> PartVerdict:
     cell = Cell.parse(LAMBDA)
     wanted = part(
@@ -108,6 +115,7 @@ def denied(found: dict[str, Finding], name: str) -> PartVerdict:
 def test_what_is_denied_of_a_place_is_confirmed_by_what_shows_outside() -> None:
     verdict = denied(find(LAMBDA, left("blocked"), body="welcome"), PROBE)
     assert verdict.outcome is Outcome.CONFIRMED
+    assert "Outside of the deployment" in evidence_text(verdict.facts)
     verdict = denied(find(LAMBDA, left("welcome"), body="welcome"), PROBE)
     assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.CONTROL_FAILED)
 
