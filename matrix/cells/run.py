@@ -193,7 +193,8 @@ def _run_processes(
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
     if job.planned.cell.place:
-        tasks = tuple(task for task in tasks if task.channel.leaves_place)
+        place = find_place(job.planned.cell.place)
+        tasks = tuple(task for task in tasks if place.asks(task.channel))
     only = job.planned.count
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:

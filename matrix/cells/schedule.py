@@ -83,8 +83,8 @@ def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
 
 
 def outside_processes(tasks: Iterable[Task]) -> tuple[ProcessTasks, ...]:
-    """Return the processes outside of the cell's place, for what a claim may rest on."""
-    features = [task for task in tasks if task.channel.leaves_place and not task.control]
+    """Return the processes outside of the cell's place, for all tasks with the feature on."""
+    features = [task for task in tasks if not task.control]
     return tuple(dataclasses.replace(process, outside=True) for process in schedule(features))
 
 

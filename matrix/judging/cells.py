@@ -52,7 +52,7 @@ from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
-from matrix.probes.places import outside_channel
+from matrix.probes.places import find_place, outside_channel
 from matrix.probes.settings import is_controlled_bare
 
 
@@ -117,7 +117,7 @@ def findings_of(
                 own.append(subject.unknown(failure))
             else:
                 own.append(_finding(subject, channel, processes, soaks, counts))
-            if cell.place and channel.leaves_place and failure is None:
+            if cell.place and failure is None and find_place(cell.place).asks(channel):
                 outside = _outside(subject, channel, without)
                 own[-1] = judge_in_place(own[-1], outside, channel, processes, without)
                 findings.append(outside)

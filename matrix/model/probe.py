@@ -196,11 +196,6 @@ class Channel:
     documented: bool = True
     soaked: bool = True
 
-    @property
-    def leaves_place(self) -> bool:
-        """Return whether it is run outside of a cell's place, too: a claim may rest on it."""
-        return self.documented and not self.configs
-
 
 @dataclasses.dataclass(frozen=True)
 class Probe:

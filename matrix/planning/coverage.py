@@ -29,7 +29,7 @@ class CoverageRule:
     that the cells test, "" where they test a sample app; `distribution` is the only one of it that
     the promise is about, "" for all. `denied` are channels that must show nothing, each with the
     channel that must show in the same cell. `others` answer the same promise, for the other roles
-    of a library.
+    of a library. `named` maps words of notes to channels: only those that a note names are its own.
     """
 
     probe: str
@@ -49,11 +49,18 @@ class CoverageRule:
     store_channel: str = ""
     stores_left_out: tuple[tuple[str, str], ...] = ()
     others: tuple[CoverageRule, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
         """Return the back ends that a claim names, none for a rule without back ends."""
         named = (claim.get("note") or "").split(",") if self.back_ends else ()
         return tuple(dict.fromkeys(name for word in named if (name := word.strip())))
+
+    def of_note(self, claim: Claim) -> CoverageRule | None:
+        """Return the rule with the channels that the claim's note names, None where it has none."""
+        note = (claim.get("note") or "").casefold()
+        channels = dict.fromkeys(channel for word, channel in self.named if word in note)
+        return dataclasses.replace(self, channels=tuple(channels)) if channels else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +101,8 @@ class Coverage:
             rule = rule if claim.subject in self.apps else None
         else:
             rule = self.rules.get((kind, claim.subject))
+            if rule is not None and rule.named:
+                rule = rule.of_note(claim)
             if rule is None and claim.kind is ClaimKind.INTEGRATION:
                 return self._library_rule(claim)
         return rule or Reason.NO_PROBE
@@ -192,6 +201,7 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         back_ends=tuple(entry.get("back_ends", ())),
         drivers=tuple(entry.get("drivers", {}).items()),
         stores=tuple(entry.get("stores", ())),
+        named=tuple(entry.get("named", {}).items()),
         store_channel=entry.get("store_channel", ""),
         stores_left_out=tuple(entry.get("stores_left_out", {}).items()),
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from matrix.errors import UsageError, did_you_mean
 from matrix.model.cell import Cell
+from matrix.model.probe import Channel
 from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
@@ -71,6 +72,13 @@ class Place:
     def cell_place(self) -> str:
         """Return the place in the ids of its cells: "" for those of an ordinary container."""
         return self.name if self.mechanism else ""
+
+    def asks(self, channel: Channel) -> bool:
+        """Return whether a claim may rest on a channel there: it is run outside as well.
+
+        Where nothing reaches the agent outside, no configuration comes from it.
+        """
+        return channel.documented and (self.is_left or not channel.configs)
 
     @property
     def is_left(self) -> bool:
