@@ -40,7 +40,8 @@ class Cluster:
     def __init__(self, api_client: Any, context: str, patience: float = 30.0) -> None:  # noqa: ANN401 - untyped
         self.context = context
         self._client = api_client
-        self._api = CoreV1Api(api_client)
+        # Its methods return other things than their types say, as bodies are not read there.
+        self._api: Any = CoreV1Api(api_client)
         self._patience = patience
 
     def close(self) -> None:
@@ -242,7 +243,7 @@ def _name(manifest: Manifest) -> str:
 def _describe(error: ApiException) -> str:
     """Return the message of a Status object, or what HTTP has instead."""
     with contextlib.suppress(ValueError, TypeError, AttributeError):
-        if message := json.loads(error.body).get("message"):
+        if message := json.loads(error.body or "").get("message"):
             return str(message)
     return f"{error.status} {error.reason}"
 
