@@ -13,6 +13,8 @@ SPAN = [
 ERROR_SPAN = {"name": "google_adk.request", "component": "google_adk", "resource": "*.run_async"}
 SERVICE = ""
 PYTHON = ">=3.9"
+# It imports a package that OpenTelemetry required then, and does not require it.
+ALSO = [["<1.1", "deprecated"]]
 
 
 def title(slug: str) -> str:
