@@ -77,6 +77,8 @@ def prepare(context):
     with open(path, "w") as file:
         file.write(PROGRAM % sys.executable)
     os.chmod(path, 0o755)
+    # Where old releases look for it.
+    os.environ["PATH"] = os.path.dirname(path) + os.pathsep + os.environ.get("PATH", "")
     return path
 
 
@@ -84,19 +86,25 @@ def text(message):
     return "".join(getattr(part, "text", "") for part in getattr(message, "content", None) or [])
 
 
+def options(path, **values):
+    import claude_agent_sdk
+
+    if "cli_path" in claude_agent_sdk.ClaudeAgentOptions.__dataclass_fields__:
+        values["cli_path"] = path
+    return claude_agent_sdk.ClaudeAgentOptions(**values)
+
+
 async def query(path, model="any"):
     import claude_agent_sdk
 
-    options = claude_agent_sdk.ClaudeAgentOptions(cli_path=path, model=model)
-    messages = claude_agent_sdk.query(prompt="Which book?", options=options)
+    messages = claude_agent_sdk.query(prompt="Which book?", options=options(path, model=model))
     return "".join([text(message) async for message in messages])
 
 
 async def converse(path):
     import claude_agent_sdk
 
-    options = claude_agent_sdk.ClaudeAgentOptions(cli_path=path)
-    async with claude_agent_sdk.ClaudeSDKClient(options) as client:
+    async with claude_agent_sdk.ClaudeSDKClient(options(path)) as client:
         await client.query("Which book?")
         return "".join([text(message) async for message in client.receive_response()])
 

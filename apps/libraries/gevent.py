@@ -24,6 +24,12 @@ PYTHON = [
 ]
 
 
+def patch():
+    from ddtrace import patch
+
+    patch(gevent=True)
+
+
 def count(shop):
     with carrier.span("bookshop.in-greenlet"):
         return "%d letters" % len(shop)

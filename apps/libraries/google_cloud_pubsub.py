@@ -30,6 +30,8 @@ SPAN = [
 ERROR_SPAN = {"name": "gcp.pubsub.request", "resource": "*projects/bookshop/topics/lost"}
 SERVICE = ""
 PYTHON = ">=3.7"
+# It imports pkg_resources, and does not require it.
+ALSO = [["<2.14", "setuptools<81"]]
 
 
 def serve():

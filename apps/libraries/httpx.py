@@ -19,6 +19,12 @@ SERVICE = ""
 PYTHON = ">=3.6"
 
 
+def patch():
+    from ddtrace import patch
+
+    patch(httpx=True)
+
+
 def prepare(context):
     import httpx  # noqa: F401
 

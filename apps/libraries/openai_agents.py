@@ -13,8 +13,13 @@ SPAN = [
 ]
 SERVICE = "models"
 PYTHON = ">=3.9"
-# It makes a record of openai without a field that later releases require.
-ALSO = [["<0.3", "openai<2"]]
+# It makes a record of openai without fields that later releases require, and its annotations are
+# those of 3.10.
+ALSO = [
+    ["<0.3", "openai<2"],
+    ["<0.18.3", "openai<2.45"],
+    ["<0.9", "eval-type-backport; python_version < '3.10'"],
+]
 
 
 def prepare(context):

@@ -15,7 +15,7 @@ ERROR_SPAN = {"name": "pydantic_ai.agent", "component": "pydantic_ai", "resource
 SERVICE = ""
 PYTHON = ">=3.9"
 # It imports a private module that OpenTelemetry removed.
-ALSO = [["<1", "opentelemetry-api<1.38"]]
+ALSO = [["<1.33", "opentelemetry-api<1.38"]]
 
 
 def title(slug: str) -> str:

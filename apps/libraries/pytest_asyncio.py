@@ -31,7 +31,12 @@ async def test_task():
 
 
 def prepare(context):
+    import os
+
     import pytest_asyncio  # noqa: F401
+
+    # Neither the tracer's plugin nor any other is part of the experiment.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
 
 class Outcomes(object):
@@ -59,8 +64,8 @@ def run(count):
         path = os.path.join(folder, "test_%s.py" % os.path.basename(folder).replace("-", "_"))
         with open(path, "w") as file:
             file.write(TEST % count)
-        options = ["-q", "-p", "no:cacheprovider", "-p", "no:ddtrace", "--rootdir", folder]
-        code = int(pytest.main(options + [path], plugins=[outcomes]))
+        options = ["-q", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"]
+        code = int(pytest.main(options + ["--rootdir", folder, path], plugins=[outcomes]))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return code, ", ".join(outcomes.texts)

@@ -43,11 +43,18 @@ def prepare(context):
 def work(context, title):
     """Put a job in a queue of its own, and do it; return the job."""
     import rq
-    from rq.timeouts import TimerDeathPenalty
+    from rq.timeouts import BaseDeathPenalty
+
+    class NoLimit(BaseDeathPenalty):
+        def setup_death_penalty(self):
+            pass
+
+        def cancel_death_penalty(self):
+            pass
 
     class Worker(rq.SimpleWorker):
         # Requests are in threads, where signals cannot be used.
-        death_penalty_class = TimerDeathPenalty
+        death_penalty_class = NoLimit
 
         def _install_signal_handlers(self):
             pass

@@ -18,6 +18,7 @@ from matrix.services.pool import Services
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Unix sockets and /proc")
 
 GEMINI = "/v1beta/models/gemini:"
+VERTEX = "/v1/projects/bookshop/locations/any/publishers/google/models/"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,16 @@ def test_gemini_has_its_method_in_the_path(port: int) -> None:
     assert json.loads(streamed.removeprefix("data: ")) == json.loads(text)
 
 
+def test_vertex_ai_answers_as_gemini_and_streams_a_list(port: int) -> None:
+    _, _, of_gemini = post(port, GEMINI + "generateContent")
+    status, kind, text = post(port, VERTEX + "gemini:generateContent")
+    assert (status, kind) == (200, "application/json")
+    assert json.loads(text) == json.loads(of_gemini)
+    status, kind, streamed = post(port, VERTEX + "gemini:streamGenerateContent")
+    assert (status, kind) == (200, "application/json")
+    assert json.loads(streamed) == [json.loads(text)]
+
+
 def test_an_embedding_is_a_list_of_numbers(port: int) -> None:
     _, _, text = post(port, "/v1/embeddings", model="any", input="Emma")
     assert json.loads(text)["data"][0]["embedding"] == [0.5, 0.25]
@@ -78,6 +89,7 @@ def test_an_embedding_is_a_list_of_numbers(port: int) -> None:
         ("/v1/chat/completions", '"code": "model_not_found"'),
         ("/v1/messages", '"type": "not_found_error"'),
         ("/v1beta/models/lost:generateContent", '"status": "NOT_FOUND"'),
+        (VERTEX + "lost:streamGenerateContent", '"status": "NOT_FOUND"'),
         ("/v1/other", '"type": "not_found"'),
     ],
 )

@@ -32,7 +32,7 @@ from matrix.system.paths import apps_dir, cache_dir
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Unix sockets and /proc")
 
-HTTP = ("algolia", "consul", "elasticsearch", "models", "opensearch")
+HTTP = ("algolia", "consul", "cosmos", "elasticsearch", "models", "opensearch")
 BOOKS = "/books/_search"
 EMMA = {"query": {"match": {"title": "Emma"}}}
 
@@ -259,3 +259,25 @@ def supports_this_python(release: ReleaseFiles) -> bool:
     if Version(release.version).is_prerelease:
         return False
     return ".".join(map(str, sys.version_info[:3])) in SpecifierSet(release.requires_python)
+
+
+def test_cosmos_keeps_items_of_a_container_by_their_id(client_of: Callable[[str], Client]) -> None:
+    cosmos, container = client_of("cosmos"), "/dbs/bookshop/colls/books"
+    assert cosmos.call("GET", f"{container}/docs/emma")[0] == 404
+    status, kept = cosmos.call("POST", f"{container}/docs/", {"id": "emma", "title": "Emma"})
+    assert (status, kept) == (201, {"id": "emma", "title": "Emma", "_rid": "emma", "_etag": "1"})
+    assert cosmos.call("GET", f"{container}/docs/emma/") == (200, kept)
+    status, described = cosmos.call("GET", container)
+    assert status == 200
+    assert isinstance(described, dict)
+    assert (described["id"], described["partitionKey"]["paths"]) == ("books", ["/id"])
+
+
+@pytest.mark.parametrize("body", [{"title": "Emma"}, {"id": 7}, {"id": "q", "query": "SELECT 1"}])
+def test_cosmos_refuses_queries_and_items_without_an_id(
+    client_of: Callable[[str], Client], body: dict[str, object]
+) -> None:
+    status, error = client_of("cosmos").call("POST", "/dbs/bookshop/colls/books/docs", body)
+    assert status == 400
+    assert isinstance(error, dict)
+    assert error["code"] == "BadRequest"
