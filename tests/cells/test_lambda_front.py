@@ -17,6 +17,7 @@ from helpers.lambda_place import PROGRAMS
 from helpers.processes import processes_with, wait_until
 
 from matrix.cells.client import HttpResponse, loopback_endpoint, send_request
+from matrix.probes.capabilities.trigger_types import EVENT_HEADER, KINDS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
@@ -67,8 +68,9 @@ class Front:
     port: int = 0
     lines: list[str] = dataclasses.field(default_factory=list)
 
-    def get(self, path: str) -> HttpResponse:
-        return send_request(loopback_endpoint(self.port), "GET", path, headers={}, timeout=10)
+    def get(self, path: str, **headers: str) -> HttpResponse:
+        endpoint = loopback_endpoint(self.port)
+        return send_request(endpoint, "GET", path, headers=headers, timeout=10)
 
     @property
     def events(self) -> list[dict[str, object]]:
@@ -161,6 +163,18 @@ def test_requests_become_events_of_every_kind_in_turn(start: Start) -> None:
     assert [event.get("path") or event["rawPath"] for event in events] == [
         f"/s{number}/" for number in range(6)
     ]
+
+
+def test_a_request_may_choose_the_kind_of_its_event(start: Start) -> None:
+    front = start("good")
+    for kind in KINDS:
+        answer = front.get("/s1/", **{EVENT_HEADER: kind, "X-Other": "kept"})
+        assert answer.headers[EVENT_HEADER] == kind
+        event = front.events[-1]
+        assert kind_of(event) == kind
+        passed = json.dumps(event).lower()
+        assert EVENT_HEADER.lower() not in passed
+        assert "x-other" in passed
 
 
 def test_a_function_is_frozen_between_events(start: Start) -> None:
