@@ -23,6 +23,7 @@ from matrix.cells.log import BoundedLog
 from matrix.cells.relay import RelayClient, RelayedApp, RelayLostError
 from matrix.cells.relay_protocol import Frame, FrameKind
 from matrix.interpreters.discovery import find_interpreters
+from matrix.services.forwarder import unix_dial
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a container is of Linux")
 MARK = "BOOKSHOP_PROCESS"
@@ -213,9 +214,7 @@ def test_a_unix_socket_is_forwarded_until_it_is_released(tmp_path: Path) -> None
     path = tmp_path / "agent.socket"
     with reversing_server() as port, running_relay() as (relay, _):
         channel, _ = relay.forward_port(port, address=str(path))
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(str(path))
-        assert post(sock, b"there") == b"ereht"
+        assert post(unix_dial(str(path))(), b"there") == b"ereht"
         with pytest.raises(OSError, match=r"[Aa]ddress"):
             relay.forward_port(port, address=str(path))
         relay.release(channel)
@@ -375,10 +374,9 @@ def test_every_interpreter_can_run_it(python: str, tmp_path: Path) -> None:
             relay.start(["/nowhere"], BASE, folder="/", log=BoundedLog())
         _, inside = relay.forward_port(port)
         relay.forward_port(port, address=str(tmp_path / "socket"))
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(str(tmp_path / "socket"))
         body = os.urandom(1_000_000)
-        for connection in (socket.create_connection(("127.0.0.1", inside), 10), sock):
+        tcp = socket.create_connection(("127.0.0.1", inside), 10)
+        for connection in (tcp, unix_dial(str(tmp_path / "socket"))()):
             assert post(connection, body) == body[::-1]
         assert post(relay.endpoint(port).connect(10), body) == body[::-1]
         assert process.kill(5) == 0

@@ -38,6 +38,8 @@ class UnixConnection(http.client.HTTPConnection):
     """A connection to a Unix socket, whose path stands for the host."""
 
     def connect(self) -> None:
+        if sys.platform == "win32":
+            raise OSError("Windows has no Unix sockets")
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(self.host)
 
