@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -166,6 +168,27 @@ def test_the_recorders_distributions_are_those_of_our_own_lock() -> None:
     assert lines.count("--hash=sha256:") >= len(names)
     with pytest.raises(KeyError):
         locked_lines(lock, ["no-such-distribution"])
+
+
+def test_the_recorder_imports_nothing_but_its_distributions() -> None:
+    program = (
+        "import sys\n"
+        "import matrix.cells.places.kubernetes, matrix.cells.places.pod_recorder\n"
+        "from matrix.probes.registry import load_probes\n"
+        "load_probes()\n"
+        "files = {n: getattr(m, '__file__', None) or '' for n, m in sys.modules.items()}\n"
+        "print(*{n.split('.')[0] for n, f in files.items() if 'site-packages' in f})\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=project_root(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    # What the interpreter itself loads from the environment of the tests is not imported by us.
+    assert set(run.stdout.split()) - {"_distutils_hack"} == set(OPTIONS.recorder)
 
 
 def test_the_archive_has_what_a_recorder_runs() -> None:
