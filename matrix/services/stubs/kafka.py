@@ -39,10 +39,10 @@ class _Request:
         self._data = data
         self._at = 0
         self.key, self.version = self.number("h"), self.number("h")
-        self.correlation = self.bytes(4)
+        self.correlation = self.take(4)
         self.text()
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         if not 0 <= count <= len(self._data) - self._at:
             raise ValueError("the request is too short")
         self._at += count
@@ -50,15 +50,15 @@ class _Request:
 
     def number(self, kind: str) -> int:
         """Return an integer of a format character of `struct`."""
-        return int(struct.unpack("!" + kind, self.bytes(struct.calcsize("!" + kind)))[0])
+        return int(struct.unpack("!" + kind, self.take(struct.calcsize("!" + kind)))[0])
 
     def text(self) -> str:
         """Return a text, "" for null."""
-        return self.bytes(max(self.number("h"), 0)).decode()
+        return self.take(max(self.number("h"), 0)).decode()
 
     def data(self) -> bytes:
         """Return bytes, none for null."""
-        return self.bytes(max(self.number("i"), 0))
+        return self.take(max(self.number("i"), 0))
 
     def count(self) -> int:
         """Return the length of an array, -1 for null."""
@@ -202,7 +202,7 @@ class Broker:
     def _fetch(self, request: _Request) -> bytes:
         request.number("i")
         seconds = min(request.number("i") / 1000, _LONGEST_WAIT)
-        request.bytes(9)
+        request.take(9)
         wanted = []
         for _ in range(request.count()):
             name = request.text()
@@ -257,7 +257,7 @@ class Broker:
 
     def _join_group(self, request: _Request) -> bytes:
         name = request.text()
-        request.bytes(8 if request.version else 4)
+        request.take(8 if request.version else 4)
         member = request.text()
         request.text()
         protocols = [(request.text(), request.data()) for _ in range(request.count())]
