@@ -38,6 +38,7 @@ NO_ENVIRONMENT = 69
 NEEDED = {
     "run": "matrix.cli.verify, matrix.cli.qualify",
     "cluster": "matrix.cli.verify, matrix.cli.worker, distributed",
+    "kubernetes": "matrix.cli.verify, kubernetes",
     "tests": "matrix.cli.verify, hypothesis, pytest, xmlschema",
     "lint": "mypy, ruff, uv",
 }
@@ -113,10 +114,18 @@ def locked_python(session: nox.Session, lock: str) -> str:
     return str(final / binaries / "python")
 
 
+def lock_of(arguments: list[str]) -> str:
+    """Return the lock of the environment that a command needs."""
+    if "worker" in arguments or any(x.startswith("--cluster") for x in arguments):
+        return "cluster"
+    if any(x.startswith("--context") for x in arguments):
+        return "kubernetes"
+    return "run"
+
+
 def matrix(session: nox.Session, *arguments: str) -> None:
     """Run `python -m matrix`; on Ctrl-C, give it time to report its results so far."""
-    on_cluster = "worker" in arguments or any(x.startswith("--cluster") for x in session.posargs)
-    python = locked_python(session, "cluster" if on_cluster else "run")
+    python = locked_python(session, lock_of([*arguments, *session.posargs]))
     command = (python, "-m", "matrix", *arguments, *session.posargs)
     env = isolated("PYTHON")
     for name in ("COMPAT_MATRIX_CACHE", "COMPAT_MATRIX_RESULTS"):
@@ -195,6 +204,12 @@ def images(session: nox.Session) -> None:
 @nox.session(python=False)
 def services(session: nox.Session) -> None:
     """List back ends and how to get them; start one for work by hand."""
+    command(session)
+
+
+@nox.session(python=False)
+def places(session: nox.Session) -> None:
+    """List the places that stand for deployment types, and how to get missing ones."""
     command(session)
 
 
@@ -305,7 +320,7 @@ def lint(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Refresh the hashed locks from requirements/*.in (`-- --upgrade`: to the newest releases)."""
     python = locked_python(session, "lint")
-    for name in ("run", "cluster", "tests", "lint", "test-agent"):
+    for name in ("run", "cluster", "kubernetes", "tests", "lint", "test-agent"):
         session.run(
             *(python, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
             *("--universal", "--python-version", "3.10", "--generate-hashes"),

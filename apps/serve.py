@@ -1,4 +1,6 @@
-"""Serve a bookshop app with a threaded WSGI server (`python serve.py flask`), or a library.
+"""Serve a bookshop app (`python serve.py flask`), or a library.
+
+WSGI apps have a threaded server, ASGI apps uvicorn.
 
 `python serve.py library:redis` serves calls of a library. The port, a free one of 127.0.0.1, is
 printed when it accepts connections. The server ends on SIGTERM, or when its standard input ends.
@@ -8,29 +10,48 @@ from __future__ import print_function
 
 import importlib
 import logging
+import socket
 import sys
 
 import lifecycle
 
-APPS = {"django": "django_shop.shop", "flask": "flask_shop.shop"}
+APPS = {
+    "django": "django_shop.shop",
+    "fastapi": "fastapi_shop.shop",
+    "flask": "flask_shop.shop",
+}
+ASGI = ("fastapi",)
 LIBRARY = "library:"
 THREADS = 4
 
 
 def web_app(name):
     """Return the `listen` function of an app, see `lifecycle.serve_until_end`."""
-    from cheroot import wsgi
-
     # The views are in imported modules, as some tools inspect only those.
     shop = importlib.import_module(APPS[name])
     shop.open_shops()
+    listen = listen_asgi if name in ASGI else listen_wsgi
+    return lambda: listen(shop.application)
 
-    def listen():
-        server = wsgi.Server(("127.0.0.1", 0), shop.application, numthreads=THREADS)
-        server.prepare()
-        return server.bind_addr[1], server.serve
 
-    return listen
+def listen_wsgi(application):
+    """Return a port, and the function that serves the application there."""
+    from cheroot import wsgi
+
+    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=THREADS)
+    server.prepare()
+    return server.bind_addr[1], server.serve
+
+
+def listen_asgi(application):
+    """Return a port, and the function that serves the application there."""
+    import uvicorn
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(64)
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+    return listener.getsockname()[1], lambda: server.run(sockets=[listener])
 
 
 def main(arguments):

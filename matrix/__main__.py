@@ -30,6 +30,7 @@ COMMANDS = {
     "worker": "run cells for a cluster on this machine",
     "images": "list container images and how to get them; build or refresh them",
     "services": "list back ends and how to get them; start one for work by hand",
+    "places": "list the places that stand for deployment types, and how to get missing ones",
     "clean": "remove what this project made: in the engine, in the cache, of results",
 }
 

@@ -94,7 +94,7 @@ class AnotherRunError(UserError):
 
 
 class ClusterUnavailableError(UserError):
-    """A cluster is required, and no scheduler answers, or it has no worker of ours."""
+    """A cluster is required, and it does not answer, has no worker of ours, or refuses them."""
 
     exit_code = ExitCode.CLUSTER_UNAVAILABLE
 

@@ -24,6 +24,7 @@ ORDER = (
     "interpreters",
     "pypi",
     "docker",
+    "kubernetes",
     "services",
     "agent",
     "probes",

@@ -28,7 +28,7 @@ ROOT = project_root()
 NAMES = Names.load()
 SOURCES = sorted(
     path
-    for folder in ("matrix", "apps", "fixtures/cell")
+    for folder in ("matrix", "apps", "fixtures/cell", "fixtures/places")
     for path in (ROOT / folder).rglob("*.py")
     if not only_on(path.read_text(encoding="utf-8"))
 )

@@ -25,6 +25,7 @@ from matrix.model.reason import Reason
 
 SHOP_SEGMENT = re.compile(r"\bs[0-9a-f]{15}\b")
 """The unique first segment of the path of every probe request."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SPAN_TEXTS = ("name", "service", "resource", "type")
 _SPAN_NUMBERS = ("trace_id", "span_id", "parent_id", "error", "start", "duration")
 
@@ -177,8 +178,9 @@ def _is_of(span: Span, exchange: Exchange) -> bool:
     url = span.meta.get("http.url")
     if url is None:
         return True
-    # http.url has no query string before 1.6.
-    return unquote(urlsplit(url).path) == unquote(urlsplit(exchange.path).path)
+    # http.url has no query string before 1.6, and that of a gateway has no scheme in old releases.
+    whole = url if _SCHEME.match(url) or url.startswith("/") else f"//{url}"
+    return unquote(urlsplit(whole).path) == unquote(urlsplit(exchange.path).path)
 
 
 _OK = 200

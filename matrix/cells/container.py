@@ -13,22 +13,13 @@ from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint
 from matrix.cells.env_vars import MARK, agent_variables, interpreter_environment
-from matrix.cells.interface import CommandOutput, SandboxError
+from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import JOIN_SECONDS, BoundedLog
 from matrix.cells.relay import RelayClient, RelayedApp, RelayLostError
-from matrix.docker.interface import (
-    Confinement,
-    Container,
-    ContainerEngine,
-    ContainerError,
-    ContainerSpec,
-    EngineLostError,
-    Mount,
-)
+from matrix.cells.relayed_container import RelayedContainer, plain_command
+from matrix.docker.interface import Confinement, ContainerEngine, ContainerSpec, Mount
 from matrix.model.environment import Image
-from matrix.model.reason import Reason
-from matrix.system.processes import CHILDREN
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,8 +34,6 @@ _OUTPUT_BYTES = 1 << 22
 # The relay takes up to two of its own seconds, which are long ones on an emulated CPU.
 _KILL_SECONDS = 30.0
 _SIGTERM = 15
-# Exit codes of a container that was killed, or that has none.
-_KILLED = {None, 137, 143}
 
 
 class ContainerSandbox:
@@ -60,33 +49,40 @@ class ContainerSandbox:
         self.python: PurePath = PurePosixPath(image.executable)
         self.apps: PurePath = APPS
         self.fixtures: PurePath = FIXTURES
+        self.scratch = SCRATCH
         self.environment = dict(image.environment)
         self.image = image.digest
         self.engine = engine.info.name
-        self.isolation, self.isolated = _describe_isolation(job.confinement), True
+        network = "the engine's network" if job.confinement.network else "no network"
+        self.isolation = f"own container: {network}, {describe_limits(job.confinement)}"
+        self.isolated = True
         self.not_isolated: tuple[str, ...] = ()
-        self._spec = _container_spec(job, image)
+        self.injects_tracer = False
+        self._job = job
         self._image = image
         self._engine = engine
         self._seconds = functools.partial(deadline.remaining, job.limits.identity)
         self._slots = 0
         self._stack = contextlib.ExitStack()
-        self._container: Container | None = None
-        self._relay: RelayClient | None = None
+        self._container: RelayedContainer | None = None
 
     @property
     def relay(self) -> RelayClient:
         """The relay in the container; it exists while the context is open."""
-        assert self._relay is not None  # noqa: S101 - the context is open
-        return self._relay
+        assert self._container is not None  # noqa: S101 - the context is open
+        return self._container.relay
 
     def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
         """Run the image's interpreter to its end; its errors are in its output."""
         log = BoundedLog(_OUTPUT_BYTES)
         process = self.relay.start(
             [str(self.python), *arguments],
-            {**interpreter_environment(SCRATCH), **self.environment, MARK: "asked"},
-            folder=str(SCRATCH),
+            {
+                **interpreter_environment(self.scratch),
+                **self.environment,
+                MARK: secrets.token_hex(16),
+            },
+            folder=str(self.scratch),
             log=log,
         )
         try:
@@ -102,68 +98,35 @@ class ContainerSandbox:
 
     def new_slot(self, name: str, *, outside: bool = False) -> ContainerSlot:  # noqa: ARG002 - no place
         """Return a new slot; its folder is made when its process is started."""
+        return ContainerSlot(self, self.new_folder(name))
+
+    def new_folder(self, name: str) -> PurePosixPath:
+        """Return the name of a new folder for a process."""
         self._slots += 1
-        return ContainerSlot(self, SCRATCH / f"{name}-{self._slots}")
+        return self.scratch / f"{name}-{self._slots}"
 
     def free_bytes(self) -> int:
         """Return how many bytes of its memory-backed folder are free."""
-        return self.relay.measure(str(SCRATCH))[0]
+        return self.relay.measure(str(self.scratch))[0]
 
     def check(self) -> None:
-        """Raise SandboxError if the container was lost, or ran out of memory.
-
-        The process that the system killed may not be the one that took the memory, and others may
-        depend on it, so that no result of the cell counts then.
-        """
-        if self._container is None:
-            return
-        try:
-            kills = self.relay.measure(str(SCRATCH))[1]
-        except RelayLostError as error:
-            raise _lost_error(self._container, str(error)) from error
-        except TimeoutError as error:
-            raise SandboxError(
-                Reason.TIMED_OUT, f"the container does not respond: {error}"
-            ) from error
-        try:
-            out_of_memory = kills > 0 or (kills < 0 and self._container.state().oom)
-        except ContainerError as error:
-            raise _lost_error(self._container, str(error)) from error
-        if out_of_memory:
-            memory = self._spec.confinement.memory
-            raise SandboxError(
-                Reason.OUT_OF_MEMORY,
-                f"a process was killed: {memory >> 20} MiB of memory were not enough",
-            )
-
-    def kill(self) -> None:
-        """Close the container's input, which ends it; the engine removes it then."""
+        """Raise SandboxError if the container was lost, or ran out of memory."""
         if self._container is not None:
-            with contextlib.suppress(OSError):
-                self._container.pipe.close()
+            self._container.check()
+
+    def start_containers(self, stack: contextlib.ExitStack) -> RelayedContainer:
+        """Start what the app needs, and return its container; `stack` ends all of it."""
+        spec = container_spec(self._job, self._image)
+        return stack.enter_context(self.new_container(spec, "the container"))
+
+    def new_container(self, spec: ContainerSpec, title: str) -> RelayedContainer:
+        """Return a container of the cell's image, not yet started."""
+        return RelayedContainer(self._engine, self._image, spec, self._seconds, title)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.callback(self._engine.close)
-            try:
-                container = self._container = self._engine.start(self._spec)
-            except ContainerError as error:
-                raise _start_error(self._engine, self._image, error) from error
-            CHILDREN.add(self, self.kill)
-            stack.callback(CHILDREN.remove, self)
-            stack.callback(_remove, container)
-            relay = self._relay = RelayClient(container.pipe)
-            stack.callback(relay.close)
-            try:
-                relay.wait_hello(self._seconds())
-            except RelayLostError as error:
-                if relay.protocol_broken:  # it may still run, and have no exit code yet
-                    raise SandboxError(Reason.WRONG_IMAGE, str(error)) from error
-                raise _lost_error(container, str(error), at_start=True) from error
-            except TimeoutError as error:
-                raise SandboxError(
-                    Reason.TIMED_OUT, f"the container did not start: {error}"
-                ) from error
+            self._container = self.start_containers(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -179,9 +142,14 @@ class ContainerSlot:
         self.scratch: PurePath = scratch
         self._channels: list[int] = []
 
+    @property
+    def relay(self) -> RelayClient:
+        """The relay that starts the process."""
+        return self.sandbox.relay
+
     def forward_port(self, port: int, requested: int = 0) -> int:
         """Return the port inside that leads to 127.0.0.1:`port` of this process."""
-        channel, inside = self.sandbox.relay.forward_port(port, requested)
+        channel, inside = self.relay.forward_port(port, requested)
         self._channels.append(channel)
         return inside
 
@@ -193,12 +161,12 @@ class ContainerSlot:
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
     ) -> ContainedApp:
         """Start an app; raises OSError if it cannot be started."""
-        relay = self.sandbox.relay
+        relay = self.relay
         mark = {MARK: secrets.token_hex(16)}
         process = relay.start(
             command,
-            {**environment, **self.sandbox.environment, **mark},
-            folder=str(APPS),
+            {**self.sandbox.environment, **environment, **mark},
+            folder=str(self.sandbox.apps),
             new_folder=str(self.scratch),
             log=BoundedLog(),
         )
@@ -207,7 +175,7 @@ class ContainerSlot:
     def close(self) -> None:
         """Close the forwarded ports."""
         for channel in self._channels:
-            self.sandbox.relay.release(channel)
+            self.relay.release(channel)
 
 
 class ContainedApp:
@@ -256,72 +224,25 @@ class ContainedApp:
         self._process.release()
 
 
-def _start_error(engine: ContainerEngine, image: Image, error: ContainerError) -> SandboxError:
-    """Return the reason why no container of the image could be started."""
-    try:
-        info = engine.image(image.id)
-    except ContainerError as lost:
-        return SandboxError(Reason.ENGINE_LOST, str(lost))
-    if isinstance(error, EngineLostError):
-        return SandboxError(Reason.ENGINE_LOST, str(error))
-    if info is None:
-        return SandboxError(
-            Reason.NO_IMAGE, f"the engine no longer has the image {image.name}: {error}"
-        )
-    if info.platform != image.platform:
-        return SandboxError(
-            Reason.WRONG_IMAGE,
-            f"the image {image.name} is for {info.platform}, not {image.platform}",
-        )
-    return SandboxError(Reason.INTERNAL_ERROR, f"the engine refused to start a container: {error}")
-
-
-def _lost_error(container: Container, message: str, *, at_start: bool = False) -> SandboxError:
-    """Return the reason why the container was lost; `at_start`: its relay never answered."""
-    try:
-        state = container.state()
-    except EngineLostError as error:
-        return SandboxError(Reason.ENGINE_LOST, str(error))
-    except ContainerError as error:
-        return SandboxError(Reason.CONTAINER_LOST, f"{message}; {error}")
-    if state.oom:
-        return SandboxError(
-            Reason.OUT_OF_MEMORY, f"the container was killed for lack of memory: {message}"
-        )
-    code = "" if state.code is None else f" (exit code {state.code})"
-    if at_start and state.code not in _KILLED:
-        return SandboxError(
-            Reason.WRONG_IMAGE, f"cannot run the image's interpreter: {message}{code}"
-        )
-    return SandboxError(Reason.CONTAINER_LOST, f"{message}{code}")
-
-
-def _remove(container: Container) -> None:
-    # A container that the engine does not remove now is removed by a later run.
-    with contextlib.suppress(ContainerError, OSError):
-        container.remove()
-
-
-def _container_spec(job: CellJob, image: Image) -> ContainerSpec:
+def container_spec(job: CellJob, image: Image) -> ContainerSpec:
+    """Return the specification of an ordinary container of a cell."""
     mounts = [
-        Mount(job.apps, str(APPS), key=_content_key(job.apps)),
-        Mount(job.fixtures, str(FIXTURES), key=_content_key(job.fixtures)),
+        Mount(job.apps, str(APPS), key=content_key(job.apps)),
+        Mount(job.fixtures, str(FIXTURES), key=content_key(job.fixtures)),
     ]
     if job.tree is not None:
         mounts.append(Mount(job.tree, image.site, key=job.tree_key))
-    # With the standard library only: neither the mounted site nor a variable may change it.
-    relay = (image.executable, "-S", "-E", "-s", "-B", "-u", str(FIXTURES / "relay.py"))
     return ContainerSpec(
         image=image.id,
         platform=image.platform,
-        argv=(*image.launch, *relay),
+        argv=plain_command(image, FIXTURES / "relay.py"),
         environment={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **dict(image.environment)},
         mounts=tuple(mounts),
         confinement=job.confinement,
     )
 
 
-def _content_key(folder: Path) -> str:
+def content_key(folder: Path) -> str:
     """Return a digest over the names and contents of a folder's files, without byte code."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
@@ -331,11 +252,11 @@ def _content_key(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _describe_isolation(confinement: Confinement) -> str:
-    network = "the engine's network" if confinement.network else "no network"
+def describe_limits(confinement: Confinement) -> str:
+    """Return what keeps a container from its machine, but for its network."""
     root = "writable root" if confinement.writable else "read-only root"
     return (
-        f"own container: {network}, {root}, no capabilities, user {confinement.user},"
+        f"{root}, no capabilities, user {confinement.user},"
         f" at most {confinement.memory >> 20} MiB, {confinement.pids} processes,"
         f" {confinement.cpus:g} CPUs"
     )

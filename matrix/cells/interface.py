@@ -101,9 +101,10 @@ class Sandbox(Protocol):
     `python` is the cell's interpreter, `apps` and `fixtures` are the folders of the sample apps and
     of the fixtures for cells. `isolation` says what keeps the cell from the rest of the world,
     `isolated` whether anything keeps it from the network, `not_isolated` which of the `PARTS` of
-    the machine it is not kept from; `image` is the digest of the image and
-    `engine` the name of the engine, "" on the machine itself. All methods raise OSError, and
-    SandboxError if the sandbox was lost.
+    the machine it is not kept from; `image` is the digest of the image and `engine` the name of the
+    engine, "" on the machine itself. Where it `injects_tracer`, the agent's variables start the
+    tracer, and not the command. All methods raise OSError, and SandboxError if the sandbox was
+    lost.
     """
 
     python: PurePath
@@ -114,6 +115,7 @@ class Sandbox(Protocol):
     not_isolated: tuple[str, ...]
     image: str
     engine: str
+    injects_tracer: bool
 
     def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
         """Run the cell's interpreter with `arguments` to its end.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from matrix.docker.interface import Confinement, ContainerEngine
+from matrix.kubernetes.interface import RunNamespace
 from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -17,18 +18,18 @@ from matrix.model.service import Service
 from matrix.probes.integrations import LIBRARY, module_name, module_path
 from matrix.system.paths import apps_dir, fixtures_dir
 
-APPS = ("django", "flask")
+APPS = ("django", "fastapi", "flask")
 
 # Runnable processes for each CPU that a run makes by itself: two cells, some of their processes.
 _OWN_LOAD = 3.0
 _LONGEST_FACTOR = 10.0
 
 
-def app_of(framework: str, apps: Path) -> str | None:
+def app_of(framework: str, apps: Path, *, library: bool = False) -> str | None:
     """Return the argument of `serve.py` in the folder `apps` for a cell's framework, None for a
-    framework without an app.
+    framework without an app. With `library` it is the module of an integration's row.
     """
-    if framework in APPS:
+    if framework in APPS and not library:
         return framework
     return f"{LIBRARY}{module_name(framework)}" if module_path(framework, apps).is_file() else None
 
@@ -116,7 +117,8 @@ class CellJob:
     A cell with an `image` runs in a container. `connect` (picklable, called once for each cell)
     returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
     as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
-    With `bare` nothing but the bare control is run: all requests, without the tracer.
+    With `bare` nothing but the bare control is run: all requests, without the tracer. A cell with a
+    `cluster` is run as a whole in that namespace.
     """
 
     planned: PlannedCell
@@ -139,16 +141,19 @@ class CellJob:
     confinement: Confinement = dataclasses.field(default_factory=Confinement)
     services: tuple[Service, ...] = ()
     bare: bool = False
+    cluster: RunNamespace | None = None
 
     @property
     def framework(self) -> str:
         """The framework or library under test."""
         return self.planned.cell.framework
 
-    @property
-    def app(self) -> str | None:
-        """The argument of `serve.py`, None if there is neither an app nor a module for it."""
-        return app_of(self.framework, self.apps)
+    def app(self, *, library: bool = False) -> str | None:
+        """Return the argument of `serve.py`, None if there is neither an app nor a module for it.
+
+        A framework with both has the module for the `library`'s own probe.
+        """
+        return app_of(self.framework, self.apps, library=library)
 
 
 class Deadline:

@@ -201,6 +201,7 @@ class LocalSandbox:
         self.isolated = is_isolated()
         network = () if self.isolated else (NETWORK,)
         self.not_isolated = (*network, *self.mechanism.missing)
+        self.injects_tracer = False
         self._job = job
         # Otherwise a cell could fill the disk, and leave what cannot be removed.
         self._in_memory = self.mechanism.own_files and not job.keep

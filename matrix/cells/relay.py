@@ -15,6 +15,7 @@ from typing import TypeVar
 from matrix.cells.client import Endpoint
 from matrix.cells.log import BoundedLog
 from matrix.cells.relay_protocol import (
+    NUMBER,
     VERSION,
     WINDOW,
     Frame,
@@ -81,15 +82,17 @@ class RelayClient:
         if version != VERSION:
             raise RelayLostError(f"the relay has protocol version {version}, expected {VERSION}")
 
-    def forward_port(self, port: int, requested: int = 0) -> tuple[int, int]:
+    def forward_port(self, port: int, requested: int = 0, address: str = "") -> tuple[int, int]:
         """Forward a port inside to 127.0.0.1:`port` here; return channel and port inside.
 
-        That is `requested`, or any free one if that is 0. Raises OSError.
+        That is `requested`, or any free one if that is 0, on the IP address `address` inside,
+        127.0.0.1 if that is "". An address with a slash is the path of a Unix socket instead.
+        Raises OSError.
         """
         channel = next(self._channels)
         with self._lock:
             self._forwarded[channel] = port
-        frame = Frame.of_number(FrameKind.LISTEN, channel, requested)
+        frame = Frame(FrameKind.LISTEN, channel, NUMBER.pack(requested) + address.encode())
         answer = self.request(frame, ANSWER_SECONDS)
         return channel, answer.number
 

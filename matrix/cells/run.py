@@ -22,7 +22,7 @@ from matrix.cells.identity import (
 from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
-from matrix.cells.places import new_sandbox
+from matrix.cells.places import new_sandbox, run_elsewhere
 from matrix.cells.schedule import (
     ProcessTasks,
     Task,
@@ -44,6 +44,7 @@ from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.plan import CrashSubject
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
+from matrix.probes.places import find_place
 from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
@@ -84,6 +85,9 @@ def run_cell(job: CellJob) -> CellCapture:
     began = time.monotonic()
     started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     try:
+        if job.cluster is not None:
+            capture = run_elsewhere(job, job.cluster)
+            return dataclasses.replace(capture, seconds=time.monotonic() - began)
         _run(job, partial)
     except SandboxError as error:
         partial.failed, partial.detail = error.reason, error.detail
@@ -119,7 +123,7 @@ class _PartialCapture:
 
 def _run(job: CellJob, partial: _PartialCapture) -> None:
     """Run the cell; raises SandboxError if it cannot be run, or if its results do not count."""
-    if job.app is None:
+    if job.app() is None:
         raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell * job.planned.repeats)
     sandbox = _new_sandbox(job, deadline)
@@ -130,6 +134,7 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
     partial.services = tuple(service.identity.backend for service in job.services)
     with sandbox, forward_services(job, sandbox) as variables:
         try:
+            partial.isolation = sandbox.isolation  # with what only an open one knows
             _check_free_space(job, sandbox)
             partial.identity = _read_identity(job, sandbox, deadline)
             _check_identity(job, partial.identity)
@@ -142,6 +147,9 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
 
 def _new_sandbox(job: CellJob, deadline: Deadline) -> Sandbox:
     """Return the sandbox of the cell, not yet entered; raise SandboxError without its engine."""
+    if job.image is None and job.planned.cell.place:
+        remedy = find_place(job.planned.cell.place).remedy
+        raise SandboxError(Reason.DEPLOYMENT_NOT_HERE, remedy)
     if job.image is None:
         return LocalSandbox(job)
     if job.connect is None:
@@ -184,6 +192,9 @@ def _run_processes(
     job: CellJob, sandbox: Sandbox, deadline: Deadline, services: Mapping[str, str]
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
+    if job.planned.cell.place:
+        place = find_place(job.planned.cell.place)
+        tasks = tuple(task for task in tasks if place.asks(task.channel))
     only = job.planned.count
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:

@@ -9,6 +9,7 @@ from matrix.agent.answers import answer_of, bare_answers, differs, works
 from matrix.agent.observations import control_problem, liveness, observations_of
 from matrix.model.capture import BARE, Exchange, ProcessCapture
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
+from matrix.probes.integrations import is_library_probe
 from matrix.probes.settings import is_controlled_bare
 
 
@@ -46,6 +47,11 @@ class ProcessTasks:
     outside: bool = False
 
     @property
+    def library(self) -> bool:
+        """True where they are of a library's own probe, not of a sample app."""
+        return any(is_library_probe(task.probe) for task in self.tasks)
+
+    @property
     def plain(self) -> tuple[Task, ...]:
         """Controls and channels without remote configuration; first, as they change nothing."""
         return tuple(task for task in self.tasks if task.control or not task.channel.configs)
@@ -68,11 +74,11 @@ def tasks_of(probes: Iterable[Probe], framework: str) -> tuple[Task, ...]:
 
 
 def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
-    """Return one process per setting, the one that has to wait longest first."""
-    by_setting: dict[str, list[Task]] = {}
+    """Return one process per setting and app, the one that has to wait longest first."""
+    groups: dict[tuple[str, bool], list[Task]] = {}
     for task in tasks:
-        by_setting.setdefault(_setting_of(task), []).append(task)
-    processes = [ProcessTasks(setting, tuple(group)) for setting, group in by_setting.items()]
+        groups.setdefault((_setting_of(task), is_library_probe(task.probe)), []).append(task)
+    processes = [ProcessTasks(setting, tuple(group)) for (setting, _), group in groups.items()]
     return tuple(sorted(processes, key=_duration_key, reverse=True))
 
 
@@ -103,12 +109,12 @@ def schedule_repeat(tasks: Sequence[Task], repeat: int, *, apart: bool) -> tuple
 
 
 def bare_process(tasks: Iterable[Task], repeat: int = 0) -> tuple[ProcessTasks, ...]:
-    """Return the process of the app without the tracer for all requests of the tasks, if any.
+    """Return the process of each app without the tracer for all requests of the tasks, if any.
 
     Each request once, though several channels of a probe may have it.
     """
     scheduled: set[tuple[str, Stimulus]] = set()
-    bare = []
+    bare: dict[bool, list[Task]] = {}
     for task in tasks:
         requests = {
             (task.probe, dataclasses.replace(stimulus, evidence=NO_EVIDENCE)): stimulus
@@ -118,8 +124,9 @@ def bare_process(tasks: Iterable[Task], repeat: int = 0) -> tuple[ProcessTasks, 
         scheduled |= set(requests)
         if stimuli:
             channel = dataclasses.replace(task.channel, stimuli=stimuli, configs=())
-            bare.append(Task(task.probe, channel, control=True))
-    return (ProcessTasks(BARE, tuple(bare), repeat=repeat),) if bare else ()
+            own = bare.setdefault(is_library_probe(task.probe), [])
+            own.append(Task(task.probe, channel, control=True))
+    return tuple(ProcessTasks(BARE, tuple(group), repeat=repeat) for group in bare.values())
 
 
 def compared_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:

@@ -76,9 +76,9 @@ class _Session:
                 agent=slot.agent_variables(agent.port) if setting.loaded else {},
                 upstream_port=slot.forward_port(upstream.port),
             )
-            app_name = job.app or job.framework
+            app_name = job.app(library=self.tasks.library) or job.framework
             command = [str(sandbox.python), str(sandbox.apps / "serve.py"), app_name]
-            if setting.loaded:
+            if setting.loaded and not sandbox.injects_tracer:
                 command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
             try:
                 # In the app's folder, as code security only looks at code below the current one.

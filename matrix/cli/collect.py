@@ -80,4 +80,4 @@ def run(args: argparse.Namespace) -> int:
     close_run(console, record, recorded)
     if error := collected.error():
         raise error
-    return exit_code(record, strict=args.strict)
+    return exit_code(record, strict=args.strict, accepted=args.accept_place)

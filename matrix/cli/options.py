@@ -23,12 +23,14 @@ from matrix.planning.locations import (
     all_engine_targets,
     engine_targets,
     local_targets,
+    place_names,
 )
 from matrix.planning.planner import make_plan
 from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
 from matrix.planning.tested_versions import DEFAULT_TRACER, vendor_claims, vendor_tracer
 from matrix.planning.versions import TRACER
+from matrix.probes.places import Need, find_place, load_places
 from matrix.pypi.client import CachedIndex, Index
 from matrix.pypi.releases import Releases, end_of_day
 from matrix.pypi.snapshot import SNAPSHOT, SnapshotIndex, load_snapshot
@@ -61,6 +63,28 @@ def add_engine_options(parser: argparse.ArgumentParser, default: str = ENGINES[0
         metavar="GLOB",
         help="targets to plan for, such as 'linux_i686' or 'arm64' (default: all that can be run)",
     )
+
+
+def add_place_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which places stand for the deployment types of claims."""
+    group = parser.add_argument_group("deployment types")
+    group.add_argument(
+        "--place",
+        action="append",
+        default=[],
+        type=parse_place,
+        metavar="NAME",
+        help=f"where claims about deployments are tested: {', '.join(load_places())} (default: the"
+        " first for each deployment that can be used here, see the command `places`)",
+    )
+    group.add_argument(
+        "--context", default="", metavar="NAME", help="the kubeconfig's context for kubernetes"
+    )
+
+
+def parse_place(text: str) -> str:
+    """Return the name of a place; raise UsageError for another text."""
+    return find_place(text).name
 
 
 def add_as_of_option(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +123,7 @@ def add_plan_options(
     add_as_of_option(parser)
     add_index_options(parser)
     add_engine_options(parser)
+    add_place_options(parser)
     group = parser.add_argument_group(
         "selection",
         "Globs (* ? [..] {a,b}), each option any number of times: one glob of each option that is"
@@ -151,12 +176,13 @@ def targets_from_args(args: argparse.Namespace) -> Targets:
     """
     if args.engine == "docker":
         return all_engine_targets(args.target)
-    if args.engine == "auto" and (info := _engine_info()) is not None:
+    if args.engine == "auto" and (info := find_engine_info()) is not None:
         return engine_targets(info, args.target)
     return local_targets(args.target)
 
 
-def _engine_info() -> EngineInfo | None:
+def find_engine_info() -> EngineInfo | None:
+    """Return what is known of the container engine, None where none answers."""
     from matrix.docker.connect import find_engine  # noqa: PLC0415 - start-up time
     from matrix.docker.labels import RunLabels  # noqa: PLC0415 - start-up time
 
@@ -194,7 +220,7 @@ def plan_from_args(
             as_of=args.as_of,
             targets=targets.targets,
             obstacles=targets.obstacles,
-            deployments=targets.deployments,
+            places=_places_from_args(args, targets),
         )
         plan = select(plan, selection)
         if static is not None:
@@ -207,6 +233,22 @@ def plan_from_args(
     finally:
         note(*index.notices)
     return plan
+
+
+def _places_from_args(args: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
+    """Return the places to plan for: those that are named, else the first for each deployment."""
+    clusters = place_names(engine=False, cluster=bool(args.context))
+    available = (*targets.places, *clusters)
+    for name in args.place:
+        if find_place(name).needs is Need.CLUSTER and not args.context:
+            raise UsageError(f"--place {name} needs a cluster", find_place(name).remedy)
+    if args.place:
+        return tuple(name for name in available if name in args.place)
+    first: dict[str, str] = {}
+    for name, place in load_places().items():
+        if name in available:
+            first.setdefault(place.deployment, name)
+    return tuple(first.values())
 
 
 def _snapshot_or(index: CachedIndex, args: argparse.Namespace) -> Index:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from matrix.cli.common import add_flag, add_json_option, add_path
+from matrix.cli.options import parse_place
 from matrix.reporting.json import json_text, record_to_json, write_text
 from matrix.reporting.terminal import print_closing, print_report, render_svg
 from matrix.runs.record import Record
@@ -24,6 +25,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         offline=args.offline,
         engine=args.engine,
         external=external_from_args(args),
+        cluster=getattr(args, "context", ""),
     )
 
 
@@ -31,6 +33,14 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for files of verdicts and for the exit code."""
     add_flag(parser, "--all", "list every promise that was not asked, with the reasons")
     add_flag(parser, "--strict", "exit with 4 if a claim is unverified")
+    parser.add_argument(
+        "--accept-place",
+        action="append",
+        default=[],
+        type=parse_place,
+        metavar="NAME",
+        help="with --strict: a place whose verdicts count, though it stands in for a deployment",
+    )
     add_json_option(parser, "the verdicts")
     add_path(
         parser,

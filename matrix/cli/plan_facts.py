@@ -77,7 +77,7 @@ def write_releases(args: argparse.Namespace) -> None:
     index = RecordingIndex(cached)
     targets = all_engine_targets()
     try:
-        make_plan(load_facts(), index, targets=targets.targets, deployments=targets.deployments)
+        make_plan(load_facts(), index, targets=targets.targets, places=targets.places)
     finally:
         note(*cached.notices)
     for name in _earlier_projects() & index.failed.keys():

@@ -150,7 +150,7 @@ def plan_required(
         profile=_PROFILE,
         targets=where.targets,
         obstacles=where.obstacles,
-        deployments=where.deployments,
+        places=where.places,
         candidate=inputs.candidate.version,
     )
     artifacts = [Artifact(file.filename, file.sha256) for file in inputs.candidate.files]

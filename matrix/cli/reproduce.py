@@ -26,6 +26,7 @@ from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, all_targets
+from matrix.probes.places import find_place
 from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import open_backend
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     if args.run_it:
         return _run(args, external)
     planned = _find(args, all_targets(args.target))
+    if place := planned.cell.place:
+        note(f"these run the app outside of the place {place}; in it: --run --engine docker")
     if args.dockerfile is not None:
         return _write_dockerfile(args, planned)
     with run_services(external, offline=args.offline) as services:
@@ -146,6 +149,8 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
         cell = None
     if cell is not None and cell.as_of is not None:
         args.as_of = cell.as_of
+    if cell is not None and cell.place and cell.place not in where.places:
+        raise UsageError(f"there is no place {cell.place} here", find_place(cell.place).remedy)
     if cell is not None and cell.target not in where.targets:
         raise NothingSelectedError(
             f"{cell.target} cannot run here (these can: {', '.join(where.targets)})",

@@ -61,7 +61,9 @@ def check_shard_plan_options(args: argparse.Namespace) -> None:
     modes |= {"--write-smoke": args.write_smoke, "--write-locks": args.write_locks}
     modes |= {"--write-releases": args.write_releases, "--cells": args.cells}
     used = [name for name, value in modes.items() if value]
-    if (args.github or args.write_durations) and len(used) > 1:
+    # Locks and releases may be refreshed together.
+    alone = args.github or args.write_durations or args.write_smoke
+    if alone and len(used) > 1:
         raise UsageError(f"{' and '.join(used)} exclude each other", "Leave one of them out.")
     if args.github and to_stdout(args.json):
         raise UsageError(

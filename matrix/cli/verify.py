@@ -88,6 +88,7 @@ def check_cluster_options(args: argparse.Namespace) -> None:
         ("keep", "the workers do not keep the folders of cells"),
         ("jobs", "each worker has its own number of cells at a time: worker --jobs"),
         ("resolve", "the workers make the environments"),
+        ("context", "the workers of a Dask cluster run cells on their own machines"),
     ):
         if args.cluster and getattr(args, option):
             raise UsageError(
@@ -149,7 +150,7 @@ def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
     if selection_from_args(args):
         yield "a selector"
     of_plans = ("as_of", "lenient", "tested", "refresh")
-    of_reports = ("all", "strict", "json", "picture")
+    of_reports = ("all", "strict", "accept_place", "json", "picture")
     for name in (*of_plans, "cluster", "rejudge", *of_reports):
         if getattr(args, name, None):
             yield f"--{name.replace('_', '-')}"
@@ -212,7 +213,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
     path = RecordStore.default().write(text, record.run.started)
     close_run(console, record, path)
-    return exit_code(record, strict=args.strict)
+    return exit_code(record, strict=args.strict, accepted=args.accept_place)
 
 
 def _check_options(args: argparse.Namespace) -> None:

@@ -103,7 +103,8 @@ class ExitWatcher:
 class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
     """A `Container` that lives no longer than its pipe.
 
-    `network` is its private one, removed with it, "" where it has none.
+    `network` is the one that it has an address in, "" where it has none; it is removed with it if
+    it is `private`.
     """
 
     client: EngineClient
@@ -111,10 +112,11 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
     pipe: DockerPipe
     exits: ExitWatcher
     network: str
+    private: bool
 
     @property
     def address(self) -> str:
-        """Its IP address in its private network; raises ContainerError where it has none."""
+        """Its IP address in its private network or bridge; raises ContainerError without one."""
         with translate_errors("reading a container's address"):
             networks: Any = self.client.inspect_container(self.id)["NetworkSettings"]["Networks"]
         address = str((networks.get(self.network) or {}).get("IPAddress") or "")
@@ -146,7 +148,7 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
         with translate_errors("removing a container"), allow_status(NOT_FOUND, CONFLICT):
             self.client.remove_container(self.id, v=True, force=True)
         self.exits.wait_gone(self.id, _GONE_SECONDS)
-        if self.network:
+        if self.private:
             remove_network(self.client, self.network)
 
     def __exit__(self, *_: object) -> None:
@@ -154,6 +156,6 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
 
 
 def remove_network(client: EngineClient, network: str) -> None:
-    """Remove a container's private network; what the engine does not do now is swept later."""
+    """Remove a network; what the engine does not do now is swept later."""
     with contextlib.suppress(ContainerError), translate_errors("removing a network"):
         client.remove_network(network)

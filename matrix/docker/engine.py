@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from matrix.docker.cleanup import CleanupResult, clean, sweep
@@ -59,10 +59,14 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
     def start(self, spec: ContainerSpec) -> DockerContainer:
         """Create and start a container, attached to its standard input and output."""
         exits = self._watch_exits()
-        name = f"compat-matrix-{self.run_labels.id}-{secrets.token_hex(4)}"
+        name = self._new_name()
         network = name if spec.confinement.private else ""
         labels = self.run_labels.labels
         binds = [self._bind(mount, spec) for mount in spec.mounts]
+        binds += [
+            build_volume_mount(volume.name, volume.target, read_only=not volume.writable)
+            for volume in spec.volumes
+        ]
         body = create_body(spec, binds, labels, self.info.cpus, network)
         with contextlib.ExitStack() as undo:
             if network:
@@ -78,11 +82,43 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
                 undo.callback(pipe.close)
                 self.client.start(container)
             undo.pop_all()
-        return DockerContainer(self.client, container, pipe, exits, network)
+        return DockerContainer(
+            self.client, container, pipe, exits, network or spec.bridge, private=bool(network)
+        )
 
     def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
         """Run a container to its end, or kill it after `seconds`; it is removed in any case."""
         return run_to_end(self.start(spec), seconds, stdin)
+
+    @contextlib.contextmanager
+    def bridge(self) -> Iterator[str]:
+        """Return the name of a network that joins containers and leads nowhere else."""
+        name = self._new_name()
+        # Without an address of its own the engine's machine cannot be reached by it, either.
+        options = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+        with translate_errors("creating a network"):
+            self.client.create_network(
+                name, "bridge", options=options, internal=True, labels=self.run_labels.labels
+            )
+        try:
+            yield name
+        finally:
+            remove_network(self.client, name)
+
+    @contextlib.contextmanager
+    def volume(self, size: int) -> Iterator[str]:
+        """Return the name of a volume of at most `size` bytes of memory, writable by all."""
+        name = self._new_name()
+        options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size},mode=1777,nosuid,nodev"}
+        with translate_errors("creating a volume"):
+            self.client.create_volume(
+                name, "local", driver_opts=options, labels=self.run_labels.labels
+            )
+        try:
+            yield name
+        finally:
+            with contextlib.suppress(ContainerError), translate_errors("removing a volume"):
+                self.client.remove_volume(name)
 
     def sweep(self) -> int:
         """Remove the objects of this machine's dead runs; return their number."""
@@ -101,6 +137,9 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _new_name(self) -> str:
+        return f"compat-matrix-{self.run_labels.id}-{secrets.token_hex(4)}"
 
     def _discard_container(self, container: str) -> None:
         # The engine may have removed it already: what matters is why it did not start.
@@ -144,6 +183,9 @@ def create_body(
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
     """
     confinement = spec.confinement
+    mode = "default" if confinement.network else "none"
+    if spec.network_of:
+        mode = f"container:{spec.network_of}"
     return {
         "Image": spec.image,
         "Entrypoint": [spec.argv[0]],
@@ -151,7 +193,8 @@ def create_body(
         "Env": [f"{name}={value}" for name, value in spec.environment.items()],
         "WorkingDir": spec.folder,
         "User": confinement.user,
-        "Hostname": "cell",
+        # That of the container whose network it shares.
+        "Hostname": "" if spec.network_of else "cell",
         "Labels": dict(labels),
         "Healthcheck": {"Test": ["NONE"]},
         "Tty": False,
@@ -166,13 +209,16 @@ def create_body(
             # The engine removes it when its first process ends, even where we were killed.
             "AutoRemove": True,
             "Mounts": list(binds),
-            "NetworkMode": network or ("default" if confinement.network else "none"),
+            "NetworkMode": network or spec.bridge or mode,
+            "CgroupParent": spec.cgroup_parent,
             "ReadonlyRootfs": not confinement.writable,
             "Tmpfs": {
                 # `exec`: what is under test unpacks and loads shared libraries there.
-                "/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={confinement.tmp_bytes}"  # noqa: S108
+                "/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={confinement.tmp_bytes}",  # noqa: S108
+                **dict.fromkeys(spec.hidden, "ro,noexec,nosuid,nodev,mode=755,size=4096"),
             },
             "CapDrop": ["ALL"],
+            "CapAdd": list(confinement.capabilities),
             "SecurityOpt": ["no-new-privileges"],
             "IpcMode": "private",
             "Memory": confinement.memory,

@@ -69,12 +69,22 @@ class Mount:
 
 
 @dataclasses.dataclass(frozen=True)
+class VolumeMount:
+    """A volume of the engine, from `volume`, mounted at `target` in a container."""
+
+    name: str
+    target: str
+    writable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Confinement:
     """Restrictions of a container; the defaults are those of a cell. Sizes are in bytes.
 
-    Every container has no capabilities, no new privileges and `tmp_bytes` of memory at /tmp, and
-    by default no network and a read-only root file system. `network` and `writable` are for builds;
-    `private` is a network of its own that leads to this machine only, for servers.
+    Every container has no new privileges and `tmp_bytes` of memory at /tmp, and by default no
+    capabilities, no network and a read-only root file system. `network` and `writable` are for
+    builds; `private` is a network of its own that leads to this machine only, for servers;
+    `capabilities` are for what makes a network, never for what is under test.
     """
 
     user: str = "1000:1000"
@@ -85,11 +95,17 @@ class Confinement:
     network: bool = False
     writable: bool = False
     private: bool = False
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class ContainerSpec:
-    """`argv` is the container's first process; the container is removed when that one ends."""
+    """`argv` is the container's first process; the container is removed when that one ends.
+
+    `network_of` is the id of a container whose network it shares, `bridge` one of the engine's
+    bridges, to which it is connected, `cgroup_parent` the control group that its own lies in; ""
+    for none. `hidden` are folders in whose place it sees empty ones.
+    """
 
     image: str
     platform: str
@@ -98,6 +114,11 @@ class ContainerSpec:
     mounts: tuple[Mount, ...] = ()
     folder: str = "/tmp"  # noqa: S108 - in the container
     confinement: Confinement = Confinement()
+    network_of: str = ""
+    bridge: str = ""
+    cgroup_parent: str = ""
+    volumes: tuple[VolumeMount, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +183,7 @@ class Container(AbstractContextManager["Container"], Protocol):
 
     @property
     def address(self) -> str:
-        """Its IP address in its private network; raises ContainerError where it has none."""
+        """Its IP address in its private network or bridge; raises ContainerError without one."""
 
     def state(self) -> ContainerState:
         """Return its state; a removed container is not running and has no code."""
@@ -203,6 +224,18 @@ class ContainerEngine(Protocol):
         """Run a container to its end, or kill it after `seconds`; it is removed in any case.
 
         One that writes more than some megabytes is killed, and ContainerError raised.
+        """
+
+    def bridge(self) -> AbstractContextManager[str]:
+        """Return the name of a network that joins containers and leads nowhere else.
+
+        It is made when the context is entered and removed when that is left, or by a later run.
+        """
+
+    def volume(self, size: int) -> AbstractContextManager[str]:
+        """Return the name of a volume of at most `size` bytes of memory, writable by all.
+
+        It is made when the context is entered and removed when that is left, or by a later run.
         """
 
     def sweep(self) -> int:

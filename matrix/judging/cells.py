@@ -12,7 +12,8 @@ For each channel, in this order:
    `matrix.judging.bare_control`), whatever else the processes show;
 6. where a signal killed some of its processes, or a soak of its setting, the counted processes
    decide (see `matrix.judging.crashes`);
-7. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
+7. in a place, the control of the place must hold (see `matrix.judging.place_control`);
+8. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
    setting that was not counted is one that differs from a channel that showed.
 
 A soak speaks of the feature that its setting enables: for a channel about something else (tags of
@@ -44,12 +45,14 @@ from matrix.judging.negative_control import (
     control_failure,
     stimulus_fact,
 )
-from matrix.model.capture import BARE, CellCapture, ProcessCapture
+from matrix.judging.place_control import judge_in_place
+from matrix.model.capture import BARE, OUTSIDE, CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
+from matrix.probes.places import find_place, outside_channel
 from matrix.probes.settings import is_controlled_bare
 
 
@@ -72,7 +75,7 @@ class _ProcessFinding:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class _Subject:
     """The cell, probe and channel that a finding is about."""
 
     cell: Cell
@@ -101,18 +104,23 @@ def findings_of(
     counts = tuple(process for process in capture.processes if process.purpose == COUNT)
     capture = _without_counts(capture)
     failure = _whole_failure(capture, cell)
-    probing = [] if failure else [item for item in capture.processes if item.purpose == "probe"]
-    processes = [decode(process, cell.ddtrace) for process in probing]
+    usable = () if failure else capture.processes
+    processes = [decode(item, cell.ddtrace) for item in usable if item.purpose == "probe"]
+    without = [decode(item, cell.ddtrace) for item in usable if item.purpose == OUTSIDE]
     soaks = [process for process in capture.processes if process.purpose == "soak"]
     findings: list[Finding] = []
     for probe in (probes[name] for name in names if name in probes):
         own = []
         for channel in probe.channels:
-            place = _Place(cell, probe.name, channel.name)
+            subject = _Subject(cell, probe.name, channel.name)
             if failure is not None:
-                own.append(place.unknown(failure))
+                own.append(subject.unknown(failure))
             else:
-                own.append(_finding(place, channel, processes, soaks, counts))
+                own.append(_finding(subject, channel, processes, soaks, counts))
+            if cell.place and failure is None and find_place(cell.place).asks(channel):
+                outside = _outside(subject, channel, without)
+                own[-1] = judge_in_place(own[-1], outside, channel, processes, without)
+                findings.append(outside)
         findings += _with_undocumented(probe, own)
     return tuple(dataclasses.replace(item, backends=capture.services) for item in findings)
 
@@ -173,19 +181,19 @@ def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
 
 
 def _finding(
-    place: _Place,
+    subject: _Subject,
     channel: Channel,
     processes: Sequence[DecodedProcess],
     soaks: Sequence[ProcessCapture],
     counts: Sequence[ProcessCapture],
 ) -> Finding:
-    counted = crash_counts(channel, place.probe, counts)
+    counted = crash_counts(channel, subject.probe, counts)
     tolerated = {each.subject for each in counted if each.on.tolerable}
     living = [item for item in processes if crash_subject(item.process) not in tolerated]
-    answers = _process_findings(channel, place.probe, living)
-    answers = answers or _process_findings(channel, place.probe, processes)
+    answers = _process_findings(channel, subject.probe, living)
+    answers = answers or _process_findings(channel, subject.probe, processes)
     if not answers:
-        not_sent = place.unknown(Failure(Reason.NOT_RUN, (fact(FactKind.PROBE_NOT_SENT),)))
+        not_sent = subject.unknown(Failure(Reason.NOT_RUN, (fact(FactKind.PROBE_NOT_SENT),)))
         return dataclasses.replace(not_sent, notes=tuple(each.fact for each in counted))
     crashes = [
         item
@@ -198,8 +206,21 @@ def _finding(
     notes = [each.fact for each in counted]
     notes += [note for answer in answers for note in answer.notes]
     notes += [_soak_note(process) for process in soaks if _soak_crashed(process)]
-    finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
+    finding = _combined(subject, answers, tuple(dict.fromkeys(notes)), len(crashes))
     return _compared(finding, channel, processes, counted)
+
+
+def _outside(subject: _Subject, channel: Channel, processes: Sequence[DecodedProcess]) -> Finding:
+    """Return what a channel showed outside of the cell's place."""
+    subject = dataclasses.replace(subject, channel=outside_channel(channel.name))
+    answers = [
+        _process_finding(item, subject.probe, channel)
+        for item in processes
+        if item.process.setting == channel.setting
+    ]
+    if not answers:
+        return subject.unknown(Failure(Reason.NOT_RUN, (fact(FactKind.PROBE_NOT_SENT),)))
+    return _combined(subject, answers, (), 0)
 
 
 def _compared(
@@ -277,7 +298,7 @@ def _process_findings(
 
 
 def _combined(
-    place: _Place, answers: Sequence[_ProcessFinding], notes: tuple[Fact, ...], crashes: int
+    subject: _Subject, answers: Sequence[_ProcessFinding], notes: tuple[Fact, ...], crashes: int
 ) -> Finding:
     labels = Counter(answer.label for answer in answers)
     if crashes:
@@ -288,7 +309,7 @@ def _combined(
     if len(kinds) > 1 or (crashes and kinds == {Observed.PRESENT}):
         counts = tuple(f"{count} x {label}" for label, count in repeats)
         facts = (fact(FactKind.REPEATS_DIFFER, counts=counts), *first.facts)
-        return place.finding(Observed.UNKNOWN, facts, Reason.UNSTABLE, repeats, notes)
+        return subject.finding(Observed.UNKNOWN, facts, Reason.UNSTABLE, repeats, notes)
     reason = None
     if first.shows is Observed.UNKNOWN:
         reason = Counter(answer.reason for answer in answers).most_common(1)[0][0]
@@ -296,7 +317,7 @@ def _combined(
     facts = first.facts
     if len(answers) > 1:
         facts = (*facts, fact(FactKind.REPEATS_AGREE, count=len(answers)))
-    return place.finding(first.shows, facts, reason, repeats, notes)
+    return subject.finding(first.shows, facts, reason, repeats, notes)
 
 
 def _process_finding(item: DecodedProcess, probe: str, channel: Channel) -> _ProcessFinding:

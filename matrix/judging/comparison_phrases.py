@@ -92,6 +92,17 @@ def _newest_lacks(item: Fact, inner: Sequence[str]) -> str:
 
 
 PLAIN: Mapping[FactKind, Phrase] = {
+    FactKind.SILENT_OUTSIDE: lambda _: (
+        "Without what makes the deployment the app answers, and nothing arrives at the agent."
+    ),
+    FactKind.OTHER_OUTSIDE: lambda item: (
+        "Outside of the deployment the app answers without the spans"
+        f" {', '.join(item.texts('spans'))}."
+    ),
+    FactKind.ARRIVES_OUTSIDE: lambda item: (
+        "Without what makes the deployment, too, something arrives at the agent"
+        f" ({item.text('count')} requests): the deployment had no part in it."
+    ),
     FactKind.NOTHING_WITHOUT_FEATURE: lambda _: "With the feature off it does not show.",
     FactKind.CONTROL_SILENT: lambda item: (
         f"With the feature off ({item.text('control')}) nothing can be told:"
@@ -142,6 +153,12 @@ NESTED: Mapping[FactKind, NestedPhrase] = {
     ),
     FactKind.CONTROL_FAILED: lambda item, inner: (
         f"With the feature off ({item.text('control')}) nothing can be told: {' '.join(inner)}"
+    ),
+    FactKind.SAME_OUTSIDE: lambda _, inner: (
+        f"Without what makes the deployment it shows the same: {' '.join(inner)}"
+    ),
+    FactKind.OUTSIDE_FAILED: lambda _, inner: (
+        f"Without what makes the deployment it could not be tried: {' '.join(inner)}"
     ),
     FactKind.NOTHING_BARE: lambda _, inner: (
         f"Without ddtrace it does not show; its switch is no control here: {' '.join(inner)}"

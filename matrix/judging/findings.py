@@ -101,11 +101,12 @@ class FindingTable:
         return min(siblings, key=lambda finding: finding.cell.sort_key, default=None)
 
     def control_beside(self, part: Part) -> Finding | None:
-        """Return a finding that shows the part's channel with the same release on another target.
+        """Return a finding that shows the part's channel with the same release on another target,
+        or outside of its place.
 
         None where nothing is known of the wheels for its own: then it may be missing by chance.
         """
-        if not part.lacking:
+        if not part.lacking and not part.minimum.place:
             return None
         known = (self.get(part, cell) for cell in part.beside)
         return next((item for item in known if item and item.shows is Observed.PRESENT), None)

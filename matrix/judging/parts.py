@@ -40,6 +40,17 @@ ABSENT, each wheel lacks it        none is PRESENT     as without: the further c
 ABSENT, nothing known of a wheel   any                 as without
 =================================  ==================  ============================================
 
+In a place (a deployment type, or what stands in for one) the same cell in an ordinary container is
+the control: what it lacks, too, is not the place's doing.
+
+=================================  ==================  ============================================
+minimum, in its place              ordinary container  answer
+=================================  ==================  ============================================
+ABSENT, or breaks the app          PRESENT             refuted
+ABSENT, or breaks the app          ABSENT              unverified (no-part-of-place)
+ABSENT, or breaks the app          UNKNOWN, or none    unverified (no-control)
+=================================  ==================  ============================================
+
 A part that `expects_absent` is turned around: the document says that there is nothing to be seen.
 Its controls are cells that must show it; where it has none, any cell of the run may.
 
@@ -49,7 +60,8 @@ minimum                            control             answer
 ABSENT                             PRESENT             confirmed
 ABSENT                             none is PRESENT     unverified (control-failed): a probe that
                                                        never saw anything proves no absence
-PRESENT                            any                 refuted
+PRESENT                            any                 refuted; unverified (needs-extension) where
+                                                       it goes no further without an extension
 UNKNOWN                            any                 unverified (the minimum's reason)
 =================================  ==================  ============================================
 
@@ -67,10 +79,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 from matrix.judging.crashes import CrashCount, suspicious_count
 from matrix.judging.fallbacks import UNUSABLE, fallback_facts
 from matrix.judging.findings import FindingTable
+from matrix.judging.place_control import is_denial_decided
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.plan import Part
@@ -98,13 +112,18 @@ def _judge(part: Part, findings: FindingTable) -> PartVerdict:
         here = suspicious_count(minimum) if minimum.reason is Reason.UNSTABLE else None
         counted = _crashes(part, minimum, here, findings) if here else None
         return counted or _unknown(part, minimum, findings)
+    return _decide(part, minimum)(part, minimum, findings)
+
+
+def _decide(part: Part, minimum: Finding) -> Callable[[Part, Finding, FindingTable], PartVerdict]:
+    """Return what judges a part whose minimum showed its channel, or did not."""
+    if part.minimum.place and minimum.shows is Observed.ABSENT and not part.expects_absent:
+        return _absent_in_place
     if minimum.reason is Reason.BREAKS_APP:
-        return _breaks_app(part, minimum, findings)
+        return _breaks_app
     if part.expects_absent:
-        return _expected_absent(part, minimum, findings)
-    if minimum.shows is Observed.PRESENT:
-        return _present(part, minimum, findings)
-    return _absent(part, minimum, findings)
+        return _expected_absent
+    return _present if minimum.shows is Observed.PRESENT else _absent
 
 
 def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
@@ -209,6 +228,25 @@ def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict
     )
 
 
+def _absent_in_place(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
+    """Return the verdict on what is missing in a place: refuted where it shows outside of it."""
+    facts, cells = [_release(part, minimum)], [part.minimum]
+    outcome = Outcome.UNVERIFIED
+    reason: Reason | None = Reason.NO_CONTROL
+    known = (findings.get(part, cell) for cell in part.beside)
+    outside = next((finding for finding in known if finding is not None), None)
+    if outside is not None:
+        cells.append(outside.cell)
+        shows = outside.shows is Observed.PRESENT
+        kind = FactKind.SHOWS_OUTSIDE if shows else FactKind.LACKS_OUTSIDE
+        facts.append(fact(kind, outside.cell, facts=outside.facts))
+        if outside.shows is not Observed.UNKNOWN:
+            reason = Reason.NO_PART_OF_PLACE
+        if shows:
+            outcome, reason = Outcome.REFUTED, minimum.reason
+    return _verdict(part, cells, outcome, tuple(facts), reason, remarks=_notes(minimum))
+
+
 def _absent_here(part: Part, minimum: Finding, beside: Finding) -> PartVerdict:
     """Return the verdict where the wheels for this target lack what those for another have."""
     lacking = [
@@ -255,11 +293,14 @@ def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> Pa
         denied = fact(
             FactKind.SHOWS_THOUGH_DENIED,
             part.minimum,
-            channel=part.control_channel,
+            channel="" if part.minimum.place else part.control_channel,
             facts=minimum.facts,
         )
         release = fact(FactKind.RELEASE, part.minimum, by=_own(part), facts=[denied])
-        return _verdict(part, [part.minimum], Outcome.REFUTED, (release,), remarks=remarks)
+        decided = is_denial_decided(part.minimum, part.probe)
+        outcome = Outcome.REFUTED if decided else Outcome.UNVERIFIED
+        reason = None if decided else Reason.NEEDS_EXTENSION
+        return _verdict(part, [part.minimum], outcome, (release,), reason, remarks=remarks)
     controls = part.controls
     able = findings.first_control(part) if controls else findings.seen_anywhere(part)
     if able is None:
@@ -273,7 +314,9 @@ def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> Pa
             remarks=remarks,
         )
     shown = fact(FactKind.SEEN_IN, able.cell)
-    if part.control_channel:
+    if part.minimum.place:
+        shown = fact(FactKind.SEEN_OUTSIDE, able.cell, facts=able.facts)
+    elif part.control_channel:
         shown = fact(FactKind.SEEN_WHEN_ENABLED, able.cell, channel=able.channel, facts=able.facts)
     return _verdict(
         part,

@@ -160,6 +160,11 @@ _PREFIXES: Mapping[FactKind, Phrase] = {
     FactKind.EARLIER_SHOWS: lambda item: (
         f"A regression: {named(item)}, an earlier release, shows it there: "
     ),
+    FactKind.SEEN_OUTSIDE: lambda _: (
+        "Outside of the deployment, in the same environment, it does: "
+    ),
+    FactKind.SHOWS_OUTSIDE: lambda _: "The same in an ordinary container shows it: ",
+    FactKind.LACKS_OUTSIDE: lambda _: "The same in an ordinary container does not show it: ",
     FactKind.SHOWS_BESIDE: lambda item: f"The same release on {target_of(item)} has it: ",
     FactKind.SHOWS_THOUGH_DENIED: _denied,
     FactKind.SEEN_WHEN_ENABLED: lambda item: (

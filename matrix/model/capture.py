@@ -133,11 +133,11 @@ class AgentRequest:
 class ProcessCapture:
     """One process of the app under one setting, from start to stop.
 
-    `purpose` is `probe`, `outside`, `soak` or `count`; `repeat` counts from 0. `exit_code` is negative for a
-    signal that killed the process, None where it lived until it was stopped. `failed` and
-    `detail` say why it gave no observations (broken start, timed out, agent failed), or that
-    it ended early (crashed). A soak has a process of its own, of which only the counts are kept
-    (`soak` filled, no exchanges and no agent requests); where it did not start, `soak` is None.
+    `purpose` is `probe`, `outside`, `soak` or `count`; `repeat` counts from 0. `exit_code` is
+    negative for a signal that killed the process, None where it lived until it was stopped.
+    `failed` and `detail` say why it gave no observations (broken start, timed out, agent failed),
+    or that it ended early (crashed). A soak has a process of its own, of which only the counts are
+    kept (`soak` filled, no exchanges, no agent requests); where it did not start, `soak` is None.
     `traced` is False where the setting switches tracing off, so that no span is due. One that is
     only run to count crashes has no exchanges and no agent requests; `counted` is its subject.
     """

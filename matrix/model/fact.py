@@ -55,6 +55,12 @@ class FactKind(str, enum.Enum):
     CONTROL_SILENT = "control-silent"  # control, clauses
     APP_FAILS_WITHOUT_FEATURE = "app-fails-without-feature"  # control, stimulus, answers, expected
     APP_UNTESTED_WITHOUT_FEATURE = "app-untested-without-feature"  # likewise
+    # Of the control of a place: the app outside of it.
+    SILENT_OUTSIDE = "silent-outside"
+    OTHER_OUTSIDE = "other-outside"  # spans: names of those that are in the place only
+    SAME_OUTSIDE = "same-outside"  # facts: what showed outside
+    ARRIVES_OUTSIDE = "arrives-outside"  # count (requests to the agent)
+    OUTSIDE_FAILED = "outside-failed"  # facts: why
     # Of the bare control: the app without the tracer.
     NOTHING_BARE = "nothing-bare"  # facts: how the switch of tracing failed as a control, if it ran
     ANSWERED = "answered"  # stimulus, answer, expected ("" where it is the expected one)
@@ -72,6 +78,8 @@ class FactKind(str, enum.Enum):
     CONTROL_SHOWS = "control-shows"  # cell, by: facts are the control's
     EARLIER_SHOWS = "earlier-shows"  # likewise: an earlier release has it
     LIBRARY_MISSING = "library-missing"  # cell, wheel, sha256, library, machine
+    SHOWS_OUTSIDE = "shows-outside"  # cell: outside of the place; facts are the finding's
+    LACKS_OUTSIDE = "lacks-outside"  # likewise, where it does not show
     SHOWS_BESIDE = "shows-beside"  # cell: on another target; facts are the finding's
     COMPARED = "compared"  # cell, by, reason: facts are the finding's
     NO_CONTROL_SHOWS = "no-control-shows"  # facts are COMPARED
@@ -83,6 +91,7 @@ class FactKind(str, enum.Enum):
     SEEN_NOWHERE = "seen-nowhere"  # cells: the controls' ids
     SEEN_WHEN_ENABLED = "seen-when-enabled"  # cell, channel: facts are the control's
     SEEN_IN = "seen-in"  # cell
+    SEEN_OUTSIDE = "seen-outside"  # cell: outside of its place; facts are what showed
     CHOICE = "choice"  # text: why a release stands for the one that is written
     WORKS_ON_PYTHON = "works-on-python"  # cell, shows
     LOWEST_USABLE = "lowest-usable"  # cell, shows: facts: GAP

@@ -59,8 +59,9 @@ class Part:
     `later` those of later releases on its own CPython, ascending.
 
     `lacking` are the wheels of the minimum's release for its CPython and target, where each of them
-    is known to lack a library that the probe needs; else it is empty, and so is `beside`, the cells
-    of other parts that differ from the minimum in the target only.
+    is known to lack a library that the probe needs; then `beside` are the cells of other parts that
+    differ from the minimum in the target only. Of a part in a place, `beside` is the same cell in
+    an ordinary container: what is missing in both, the place is not to blame for.
     """
 
     claim: str
@@ -97,12 +98,13 @@ class Part:
     @property
     def compared(self) -> tuple[Cell, ...]:
         """Return the cells of its own target that the part can be judged by."""
-        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later)
+        here = (cell for cell in self.beside if cell.target == self.minimum.target)
+        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later, *here)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Return all cells that the part can be judged by."""
-        return (*self.compared, *self.beside)
+        return tuple(dict.fromkeys((*self.compared, *self.beside)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,21 @@ class Observation:
     telemetry: Sequence[Mapping[str, Any]]
     elsewhere: Sequence[Span] = ()
 
+    @property
+    def entries(self) -> tuple[Span, ...]:
+        """The spans that stand for the request: the root, and in a function those below it, too.
+
+        There the root is the gateway's, inferred from the event, with that of the function and that
+        of the web framework below; which of them gets the tags of a request changed with releases.
+        """
+        if self.root is None:
+            return ()
+        kinds = {span.type for span in self.spans}
+        if "serverless" not in kinds:
+            return (self.root,)
+        below = (span for span in self.spans if span is not self.root)
+        return (self.root, *(span for span in below if span.type in {"web", "serverless"}))
+
 
 @dataclasses.dataclass(frozen=True)
 class Match:
@@ -192,7 +207,7 @@ class Probe:
     name: str
     title: str
     channels: tuple[Channel, ...]
-    frameworks: tuple[str, ...] = ("django", "flask")
+    frameworks: tuple[str, ...] = ("django", "fastapi", "flask")
     requirements: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
 

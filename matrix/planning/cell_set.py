@@ -39,13 +39,18 @@ class CellSet:
     _cells: dict[tuple[str, ...], Cell] = dataclasses.field(default_factory=dict)
 
     def add(
-        self, python: str, target: str, framework: tuple[str, Release], tracer: Release
+        self,
+        python: str,
+        target: str,
+        framework: tuple[str, Release],
+        tracer: Release,
+        place: str = "",
     ) -> Cell:
         """Add a cell and return it."""
         name, release = framework
-        key = (python, target, name, release.text, tracer.text)
+        key = (python, target, name, release.text, tracer.text, place)
         if key not in self._cells:
-            cell = self._cells[key] = Cell(*key, self.as_of)
+            cell = self._cells[key] = Cell(*key[:-1], self.as_of, place)
             self.dates[cell] = self.as_of or dependency_date(tracer, release)
         return self._cells[key]
 
@@ -68,7 +73,7 @@ def plan_cells(
             probes.setdefault(cell, set()).add(part.probe)
         for cell in (part.minimum, *part.controls, *part.elsewhere, *part.later):
             decisive.setdefault(cell, set()).add(part.probe)
-        if part.probe in soaked:
+        if part.probe in soaked and not part.minimum.place:
             soak.add(part.minimum)
 
     def planned(cell: Cell) -> PlannedCell:

@@ -10,6 +10,7 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning.library_names import NamedLibrary, named_libraries
 from matrix.probes.integrations import Integration, load_integrations
+from matrix.probes.places import load_places
 from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
 from matrix.system.files import read_data
 
@@ -28,7 +29,7 @@ class CoverageRule:
     that the cells test, "" where they test a sample app; `distribution` is the only one of it that
     the promise is about, "" for all. `denied` are channels that must show nothing, each with the
     channel that must show in the same cell. `others` answer the same promise, for the other roles
-    of a library.
+    of a library. `named` maps words of notes to channels: only those that a note names are its own.
     """
 
     probe: str
@@ -48,25 +49,33 @@ class CoverageRule:
     store_channel: str = ""
     stores_left_out: tuple[tuple[str, str], ...] = ()
     others: tuple[CoverageRule, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
         """Return the back ends that a claim names, none for a rule without back ends."""
         named = (claim.get("note") or "").split(",") if self.back_ends else ()
         return tuple(dict.fromkeys(name for word in named if (name := word.strip())))
 
+    def of_note(self, claim: Claim) -> CoverageRule | None:
+        """Return the rule with the channels that the claim's note names, None where it has none."""
+        note = (claim.get("note") or "").casefold()
+        channels = dict.fromkeys(channel for word, channel in self.named if word in note)
+        return dataclasses.replace(self, channels=tuple(channels)) if channels else None
+
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
     """All entries.
 
-    `samples` are the frameworks with a sample app, used where a page names none. `deployments` are
-    those that cells can run in, each with the hint for a run without it.
+    `apps` are the frameworks with a sample app; `samples` are used where a page names none.
+    `deployments` are those that there are places for.
     """
 
     rules: Mapping[tuple[str, str], CoverageRule]
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
-    deployments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    apps: tuple[str, ...]
+    deployments: frozenset[str] = frozenset()
     integrations: Mapping[str, Integration] = dataclasses.field(default_factory=dict)
 
     @property
@@ -89,9 +98,11 @@ class Coverage:
             return reason
         elif claim.kind is ClaimKind.FRAMEWORK:
             rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
-            rule = rule if claim.subject in self.samples else None
+            rule = rule if claim.subject in self.apps else None
         else:
             rule = self.rules.get((kind, claim.subject))
+            if rule is not None and rule.named:
+                rule = rule.of_note(claim)
             if rule is None and claim.kind is ClaimKind.INTEGRATION:
                 return self._library_rule(claim)
         return rule or Reason.NO_PROBE
@@ -169,7 +180,9 @@ def load_coverage(
         for subject, entry in data.get(kind.value, {}).items()
     }
     reasons = {key: Reason(value) for key, value in data["left-out"].items()}
-    return Coverage(rules, reasons, samples, data.get("deployments", {}), integrations)
+    deployments = frozenset(place.deployment for place in load_places().values())
+    apps = tuple(data["samples"].get("apps", samples))
+    return Coverage(rules, reasons, samples, apps, deployments, integrations)
 
 
 def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> CoverageRule:
@@ -188,6 +201,7 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         back_ends=tuple(entry.get("back_ends", ())),
         drivers=tuple(entry.get("drivers", {}).items()),
         stores=tuple(entry.get("stores", ())),
+        named=tuple(entry.get("named", {}).items()),
         store_channel=entry.get("store_channel", ""),
         stores_left_out=tuple(entry.get("stores_left_out", {}).items()),
     )

@@ -23,6 +23,7 @@ from matrix.planning.boundaries import (
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
 from matrix.planning.page import ClaimPage, named_pythons, pages_by_document
+from matrix.probes.places import Place
 from matrix.pypi.releases import Release, Releases, is_specifier, lowest_named, specifier_allows
 
 _ONE_SERIES = re.compile(r"={2,3}[^,]*")
@@ -35,7 +36,8 @@ class Check:
     `pick` says which framework release in `specifier` is tested: `lowest` or `newest`; for a
     library's row, `between` stands for its releases of the majors between those two; `tested` is
     the one release that the vendor's tests cover, whatever its time. `minimum_of` is the capability
-    whose documented minimum applies, "" where none does.
+    whose documented minimum applies, "" where none does. `place` is that of all its cells, None for
+    a check that is not about a deployment.
     """
 
     claim: Claim
@@ -45,6 +47,7 @@ class Check:
     specifier: str
     pick: str
     minimum_of: str = ""
+    place: Place | None = None
 
     @property
     def expects_absent(self) -> bool:
@@ -54,7 +57,13 @@ class Check:
     def __str__(self) -> str:
         specifier = f" {self.specifier}" if self.specifier else ""
         tracer = self.boundary.minimum.text
-        return f"{self.framework}{specifier} ({self.pick}) with ddtrace {tracer}"
+        place = f" in {self.cell_place}" if self.cell_place else ""
+        return f"{self.framework}{specifier} ({self.pick}) with ddtrace {tracer}{place}"
+
+    @property
+    def cell_place(self) -> str:
+        """Return the place in the ids of its cells, "" for none."""
+        return self.place.cell_place if self.place else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +168,7 @@ def checks_for(
         yield from _missing_minimum(claim, boundaries[0].minimum, tracer)
     subject = minimum.subject if minimum else ""
     for framework, specifier, picks in _frameworks(claim, rule, page):
-        if framework not in coverage.samples and not rule.library:
+        if framework not in coverage.apps and not rule.library:
             detail = f"there is no sample app for {framework}"
             yield framework, Unsatisfiable(Reason.NO_PROBE, detail)
             continue
@@ -254,6 +263,11 @@ def _frameworks(
         rows = next(filter(None, tables), []) or page.frameworks()
     if not rows and rule.table == "authentication":
         rows = page.authentication()
+    if claim.kind is ClaimKind.DEPLOYMENT:
+        # The ranges of frameworks are promised by a table of their own.
+        return [(name, text, _picks(text)[-1:]) for name, text in rows] or [
+            (name, "", ("newest",)) for name in rule.frameworks
+        ]
     return [(name, text, _picks(text)) for name, text in rows] or [
         (name, "", ("newest",)) for name in rule.frameworks
     ]

@@ -12,6 +12,7 @@ from matrix.interpreters.targets import compatible_targets
 from matrix.model.cell import matches
 from matrix.model.reason import Reason
 from matrix.planning.existence import Unsatisfiable
+from matrix.probes.places import Need, places_with
 
 ENGINES = ("auto", "docker", "local")
 # Our targets, and the engine's names for them.
@@ -22,8 +23,6 @@ _PLATFORMS = {
 }
 # Other platforms that a CPU runs without emulation.
 _ALSO_NATIVE = {"linux/amd64": ("linux/386",)}
-# The deployment of a cell in a container.
-_CONTAINERS = ("docker",)
 _EMULATION = (
     "Other CPUs need emulation on the engine's host: install qemu-user-static and binfmt-support."
 )
@@ -35,14 +34,14 @@ class Targets:
 
     `engine` is the container engine by name, "" for this machine. `targets` are in order of
     preference; `emulated` are those of them that are slow. `obstacles` says of other targets why
-    they are not planned. `deployments` are those that a cell can be in, in the words of claims.
+    they are not planned. `places` are those that cells can run in, by name.
     """
 
     engine: str
     targets: tuple[str, ...]
     emulated: frozenset[str] = frozenset()
     obstacles: Mapping[str, Unsatisfiable] = dataclasses.field(default_factory=dict)
-    deployments: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 def engine_platform(target: str) -> str:
@@ -96,7 +95,7 @@ def engine_targets(info: EngineInfo, globs: Sequence[str] = ()) -> Targets:
         chosen,
         frozenset(target for target in chosen if _PLATFORMS[target] not in native),
         {**obstacles, **_not_selected(runnable, chosen)},
-        _CONTAINERS,
+        place_names(),
     )
 
 
@@ -109,8 +108,14 @@ def select_targets(
     """
     matching = _matching(globs, _with_platforms(targets))
     chosen = tuple(target for target in targets if target in matching)
-    deployments = _CONTAINERS if contained else ()
-    return Targets("", chosen, obstacles=_not_selected(targets, chosen), deployments=deployments)
+    places = place_names() if contained else ()
+    return Targets("", chosen, obstacles=_not_selected(targets, chosen), places=places)
+
+
+def place_names(*, engine: bool = True, cluster: bool = False) -> tuple[str, ...]:
+    """Return the places that cells can run in where there is an engine, and where a cluster."""
+    needs = [need for need, met in ((Need.ENGINE, engine), (Need.CLUSTER, cluster)) if met]
+    return tuple(place.name for place in places_with(needs))
 
 
 def all_targets(globs: Sequence[str] = ()) -> Targets:

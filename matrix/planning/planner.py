@@ -23,8 +23,9 @@ from matrix.planning.locations import engine_platform
 from matrix.planning.page import ClaimPage, pages_by_document
 from matrix.planning.profiles import Profile, ProfileLimit, load_profile
 from matrix.planning.versions import TRACER, VersionChoice
+from matrix.probes.places import Place, find_place, load_places, outside_channel
 from matrix.pypi.client import Index
-from matrix.pypi.releases import Release, end_of_day, later_than
+from matrix.pypi.releases import Release, end_of_day, later_than, specifier_allows
 
 
 def make_plan(  # noqa: PLR0913 - what a plan depends on
@@ -35,7 +36,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     as_of: dt.date | None = None,
     targets: Sequence[str] | None = None,
     obstacles: Mapping[str, Unsatisfiable] | None = None,
-    deployments: Sequence[str] = (),
+    places: Sequence[str] = (),
     coverage: Coverage | None = None,
     candidate: str = "",
 ) -> Plan:
@@ -43,8 +44,8 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
 
     `as_of` resolves everything as of that date instead of the era of each tracer release, without
     releases that were uploaded later. `targets` are those that cells can run on, in this order, by
-    default this machine's own; `obstacles` says of others why they cannot. `deployments` are those
-    that the cells run in. The interpreters and images of this machine do not matter.
+    default this machine's own; `obstacles` says of others why they cannot. `places` are those that
+    cells can run in, by name. The interpreters and images of this machine do not matter.
 
     `candidate` is a release of the tracer: every promise about it is tested on it, and the plan has
     no other claims. Raises UsageError where the index has no such release, and
@@ -56,7 +57,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         profile=load_profile(profile),
         targets=(host_target(),) if targets is None else tuple(targets),
         obstacles=obstacles or {},
-        deployments=tuple(deployments),
+        places=tuple(map(find_place, places)),
     )
     versions = planner.versions
     tracer = versions.releases(TRACER)
@@ -91,7 +92,7 @@ class _Planner:
     profile: Profile
     targets: tuple[str, ...]
     obstacles: Mapping[str, Unsatisfiable]
-    deployments: tuple[str, ...]
+    places: tuple[Place, ...]
     parts: list[Part] = dataclasses.field(default_factory=list)
     omissions: list[Omission] = dataclasses.field(default_factory=list)
 
@@ -109,21 +110,14 @@ class _Planner:
             self.omit(claim, f"{claim.kind.value} {claim.subject}", Unsatisfiable(rule, ""))
             return
         deployment = claim.get("deployment")
-        if deployment and deployment not in self.deployments:
-            hint = self.coverage.deployments[deployment]
-            obstacle = Unsatisfiable(Reason.DEPLOYMENT_NOT_HERE, hint)
-            self.omit(claim, f"deployment in {deployment}", obstacle)
-            return
+        places = self.places_for(claim, deployment) if deployment else (None,)
         targets = [target for target in self.targets if covers_target(claim, target)]
         if deployment:
             # Elsewhere the same claim is about the same containers, and a cell is in none.
             targets = [target for target in targets if engine_platform(target)]
-        if not targets:
-            subject = claimed_target(claim) or "any target"
-            known = (item for name, item in self.obstacles.items() if covers_target(claim, name))
-            self.omit(claim, subject, next(known, Unsatisfiable(Reason.PLATFORM_NOT_HERE, "")))
-            return
-        if not self.has_back_end(claim, rule):
+        if places and not targets:
+            self.omit_targets(claim)
+        if not places or not targets or not self.has_back_end(claim, rule):
             return
         tracer = self.versions.releases(TRACER)
         for answering in self.coverage.answering(claim, rule):
@@ -131,9 +125,27 @@ class _Planner:
                 if isinstance(check, tuple):
                     self.omit(claim, *check)
                 elif limit := self.profile.limit_for(check):
-                    self.add_check(check, page, targets, limit)
+                    for place in places:
+                        placed = dataclasses.replace(check, place=place)
+                        self.add_check(placed, page, targets, limit)
                 else:
                     self.omit(claim, str(check), Unsatisfiable(Reason.NOT_IN_PROFILE, ""))
+
+    def omit_targets(self, claim: Claim) -> None:
+        """Omit a claim of which no target can be run, with what is known of the obstacle."""
+        subject = claimed_target(claim) or "any target"
+        known = (item for name, item in self.obstacles.items() if covers_target(claim, name))
+        self.omit(claim, subject, next(known, Unsatisfiable(Reason.PLATFORM_NOT_HERE, "")))
+
+    def places_for(self, claim: Claim, deployment: str) -> tuple[Place, ...]:
+        """Return the places that cells can run in for a deployment; omit the claim without any."""
+        places = tuple(place for place in self.places if place.deployment == deployment)
+        if not places:
+            known = (each for each in load_places().values() if each.deployment == deployment)
+            remedies = dict.fromkeys(place.remedy for place in known)
+            obstacle = Unsatisfiable(Reason.DEPLOYMENT_NOT_HERE, "; or ".join(remedies))
+            self.omit(claim, f"deployment in {deployment}", obstacle)
+        return places
 
     def has_back_end(self, claim: Claim, rule: CoverageRule) -> bool:
         """Return whether any of the back ends that the claim names is supported; omit the others.
@@ -176,8 +188,10 @@ class _Planner:
             return
         possible: dict[str, Release] = {}
         for python in runtimes.pythons:
-            release = tracer_obstacle(minimum, python, target) or self.versions.release(
-                check, python
+            release = (
+                tracer_obstacle(minimum, python, target)
+                or _place_obstacle(check, python)
+                or self.versions.release(check, python)
             )
             if isinstance(release, Unsatisfiable):
                 self.omit(claim, f"CPython {python}, {check}", release)
@@ -228,13 +242,20 @@ class _Planner:
         boundary = self.installable_boundary(site)
 
         def cell(tracer: Release) -> Cell:
-            return self.cells.add(python, target, (check.framework, site.release), tracer)
+            framework = check.framework, site.release
+            return self.cells.add(python, target, framework, tracer, check.cell_place)
 
         controls = tuple(cell(release) for release in boundary.controls)
         neighbours = NeighbourCells(before=cell(boundary.before) if boundary.before else None)
         if check.rule.library:
             controls = tuple(self.rows.control_cells(site, page))
             neighbours = self.rows.neighbours(site)
+        beside: tuple[Cell, ...] = ()
+        if check.cell_place:
+            # A deployment is compared with an ordinary container, not with other releases.
+            controls, neighbours = (), NeighbourCells()
+            here = self.cells.add(python, target, (check.framework, site.release), boundary.minimum)
+            beside = () if check.expects_absent else (here,)
         if check.expects_absent and check.rule.able:
             controls = self.able_control(check, python, target)
         minimum = cell(boundary.minimum)
@@ -245,12 +266,16 @@ class _Planner:
             minimum=minimum,
             pick=check.pick if check.rule.library else "",
         )
+        # What a place has not must show outside of it, in the same cell.
+        seen_outside = check.expects_absent and check.place and check.place.is_left
         for channel in check.rule.channels:
             yield part(
                 channel=channel,
-                controls=controls,
+                controls=(minimum,) if seen_outside else controls,
+                control_channel=outside_channel(channel) if seen_outside else "",
                 expects_absent=check.expects_absent,
                 contained=check.claim.kind is ClaimKind.DEPLOYMENT,
+                beside=beside,
                 **vars(neighbours),
             )
         for channel, control_channel in check.rule.denied:
@@ -270,7 +295,8 @@ class _Planner:
             self.omit(check.claim, f"CPython {python}, {able}", release)
             return ()
         tracer = check.boundary.minimum
-        return (self.cells.add(python, target, (able.framework, release), tracer),)
+        cell = (able.framework, release), tracer, check.cell_place
+        return (self.cells.add(python, target, *cell),)
 
     def installable_boundary(self, site: CellSite) -> Boundary:
         """Return the boundary without the releases that cannot be installed here.
@@ -293,3 +319,12 @@ class _Planner:
             None if before is None or obstacle(before) else before,
             tuple(release for release in boundary.controls if obstacle(release) is None),
         )
+
+
+def _place_obstacle(check: Check, python: str) -> Unsatisfiable | None:
+    """Return why nothing of the check's place runs on a CPython, None where it does."""
+    place = check.place
+    if place is None or specifier_allows(place.pythons, python):
+        return None
+    needed = " and ".join(place.requirements) or place.name
+    return Unsatisfiable(Reason.NO_WHEEL, f"{needed}: for CPython {place.pythons} only")

@@ -82,7 +82,11 @@ class VersionChoice:
         era = self._era(check)
         key = (check.framework, check.specifier, check.pick, python, era)
         if key not in self._chosen:
-            project = self.releases(check.framework)
+            try:
+                project = self.releases(check.framework)
+            except IndexUnavailableError as error:
+                # One of many projects: the rest of the plan can do without.
+                return Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
             self._chosen[key] = choose(project, check.specifier, python, era)
         return self._chosen[key]
 

@@ -31,6 +31,8 @@ from matrix.probes.distributions import (
 from matrix.system.paths import apps_dir
 
 LIBRARIES = "libraries"
+PROBE_PREFIX = "integration-"
+"""How the names of the probes of libraries begin."""
 LIBRARY = "library:"
 """The prefix of a library's name as the argument of `apps/serve.py`."""
 
@@ -196,6 +198,11 @@ def distribution_name(framework: str, version: str) -> str:
     integration = find_integration(framework)
     name = framework if integration is None else integration.distribution(version)
     return str(canonicalize_name(name))
+
+
+def is_library_probe(name: str) -> bool:
+    """Return whether a probe, by its name, is that of a library."""
+    return name.startswith(PROBE_PREFIX)
 
 
 def module_name(framework: str) -> str:

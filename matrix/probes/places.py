@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from matrix.errors import UsageError, did_you_mean
+from matrix.model.cell import Cell
+from matrix.model.probe import Channel
 from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
@@ -23,14 +25,14 @@ DOCKER = "docker"
 
 
 class Need(str, enum.Enum):
-    """What a place needs to run cells."""
+    """Things that places need to run cells."""
 
     ENGINE = "engine"
     CLUSTER = "cluster"
 
 
 class Outside(str, enum.Enum):
-    """What an app does once that which makes its place is taken away.
+    """The ways of an app once that which makes its place is taken away.
 
     SILENT: nothing of it reaches the agent. DIFFERENT: it runs as anywhere else, and its spans are
     not those that it has in the place.
@@ -46,10 +48,11 @@ class Place:
 
     `shape` is what reports add to a verdict where the place only stands in for its deployment, ""
     for the deployment itself. `needs` is what it needs, `remedy` says how to get that. `mechanism`
-    is the module that starts the app there, "" for an ordinary container. `requirements` are
-    installed beside the app's own. `extension_detects` maps a capability to the releases of the
-    tracer in which Datadog's extension has it and the library has not. `options` are those of the
-    mechanism.
+    is the module that starts the app there, "" for an ordinary container; `options` are its own.
+    `requirements` are installed beside the app's own, `pythons` are the CPythons that they are for,
+    "" for all. `extension_detects` maps a capability to the releases of the tracer in which
+    Datadog's extension has it and the library has not; what the capabilities `extension_forwards`
+    show goes no further without it.
     """
 
     name: str
@@ -60,13 +63,32 @@ class Place:
     mechanism: str = ""
     outside: Outside = Outside.SILENT
     requirements: tuple[str, ...] = ()
+    pythons: str = ""
     extension_detects: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extension_forwards: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def cell_place(self) -> str:
         """Return the place in the ids of its cells: "" for those of an ordinary container."""
         return self.name if self.mechanism else ""
+
+    def asks(self, channel: Channel) -> bool:
+        """Return whether a claim may rest on a channel there: it is run outside as well.
+
+        Where nothing reaches the agent outside, no configuration comes from it.
+        """
+        return channel.documented and (self.is_left or not channel.configs)
+
+    @property
+    def is_left(self) -> bool:
+        """Return whether an app can leave it and run as anywhere else."""
+        return self.outside is Outside.DIFFERENT
+
+
+def outside_channel(channel: str) -> str:
+    """Return the name of the finding on what a channel showed outside of the cell's place."""
+    return f"{channel} outside"
 
 
 @functools.cache
@@ -91,8 +113,15 @@ def _read(name: str, data: dict[str, Any]) -> Place:
             "needs": Need(data["needs"]),
             "outside": Outside(data.get("outside", Outside.SILENT)),
             "requirements": tuple(data.get("requirements", ())),
+            "extension_forwards": tuple(data.get("extension_forwards", ())),
         }
     )
+
+
+def shapes_of(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return, as reports have it, what stood in for a deployment in any of these cells."""
+    places = dict.fromkeys(cell.place for cell in cells if cell.place)
+    return tuple(shape for place in places if (shape := find_place(place).shape))
 
 
 def find_place(name: str) -> Place:
@@ -102,6 +131,11 @@ def find_place(name: str) -> Place:
         hint = did_you_mean(name, places)
         raise UsageError(f"unknown place {name!r}{hint}", f"Places: {', '.join(places)}.")
     return places[name]
+
+
+def runs_on_cluster(name: str) -> bool:
+    """Return whether the cells of a place run on a cluster; `name` is "" for no place."""
+    return bool(name) and find_place(name).needs is Need.CLUSTER
 
 
 def place_file(name: str) -> Path:

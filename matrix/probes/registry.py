@@ -21,7 +21,7 @@ from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Evidence, 
 from matrix.probes import capabilities
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
-from matrix.probes.integrations import Integration, load_integrations
+from matrix.probes.integrations import PROBE_PREFIX, Integration, load_integrations
 from matrix.system.source_files import plugins
 
 AUTOMATIC = "automatic"
@@ -56,7 +56,7 @@ def load_probes() -> Mapping[str, Probe]:
 
 def probe_name(slug: str) -> str:
     """Return the name of the probe of a library."""
-    return f"integration-{slug}"
+    return f"{PROBE_PREFIX}{slug}"
 
 
 def build_probe(integration: Integration) -> Probe:

@@ -22,7 +22,7 @@ from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.json import verdict_to_json
 from matrix.reporting.rows import WORST_FIRST
-from matrix.reporting.text import count_text, outcome_text, place_text, promise_text
+from matrix.reporting.text import claim_lines, count_text, outcome_text, promise_text
 from matrix.runs.record import Record
 from matrix.system.visible import shown
 
@@ -187,7 +187,7 @@ def _print_change(console: Console, change: VerdictChange) -> None:
     side = change.side
     line = Text(f"{change.direction.value:6} ", _STYLES.get(change.direction, "dim"))
     line.append(f"{promise_text(side.claim)} ", "default")
-    line.append(place_text([side.claim]), "dim")
+    line.append(claim_lines([side.claim]), "dim")
     console.print(line, soft_wrap=True)
     was, now = change.words
     console.print(Text(f"       {was} -> {now}"), soft_wrap=True)

@@ -34,10 +34,10 @@ from matrix.reporting.summary import (
 from matrix.reporting.text import (
     MARKS,
     ReasonText,
+    claim_lines,
     count_text,
     load_reasons,
     outcome_text,
-    place_text,
     promise_text,
 )
 from matrix.runs.record import CellRecord, Record
@@ -212,7 +212,7 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
         "reason": verdict.reason.value if verdict.reason else "",
         "because": reason,
         "promise": promise_text(line.claims[0]),
-        "place": place_text(line.claims, names),
+        "place": claim_lines(line.claims, names),
         "heading": line.claims[0].heading,
         "word": outcome_text(verdict),
         "outcome": verdict.outcome.value,
@@ -286,7 +286,7 @@ def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
             {
                 "direction": each.direction.value,
                 "promise": promise_text(each.side.claim),
-                "place": place_text([each.side.claim], names),
+                "place": claim_lines([each.side.claim], names),
                 "was": each.words[0],
                 "now": each.words[1],
                 "outcome": each.side.verdict.outcome.value,

@@ -11,6 +11,7 @@ from matrix.errors import storage_errors
 from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.fact import facts_to_json
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Verdict
+from matrix.probes.places import DOCKER, shapes_of
 from matrix.reporting.summary import count_run
 from matrix.runs.record import CellRecord, Record
 from matrix.system.streams import write_exactly
@@ -81,12 +82,14 @@ def _answer(verdict: Verdict | PartVerdict) -> dict[str, Any]:
         "remarks": [remark_text(remark) for remark in verdict.remarks],
         "remark_facts": facts_to_json(verdict.remarks),
         "back_ends": [str(backend) for backend in verdict.backends],
+        "shapes": list(shapes_of(verdict.cells)),
     }
 
 
 def _cell(cell: CellRecord) -> dict[str, Any]:
     return {
         "id": cell.id,
+        "place": cell.cell.place or (DOCKER if cell.contained else ""),
         "outcome": "failed" if cell.reason else "observed",
         "reason": cell.reason.value if cell.reason else None,
         "detail": cell.detail,

@@ -18,6 +18,7 @@ from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
+from matrix.probes.places import shapes_of
 from matrix.reporting.breakage import breakage_of
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import Record
@@ -89,7 +90,9 @@ def _case(record: Record, claim: Claim, verdict: Verdict, longest: int) -> TestC
         case Outcome.UNVERIFIED:
             case.result = [Skipped(bounded(_skip_message(verdict)), outcome)]
         case Outcome.CONFIRMED:
-            pass
+            # Not green for a CI system: only the deployment itself is.
+            if shapes_of(verdict.cells):
+                case.result = [Skipped(bounded(evidence_text(verdict.facts)), outcome)]
     return case
 
 

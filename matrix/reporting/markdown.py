@@ -25,10 +25,10 @@ from matrix.reporting.summary import (
 )
 from matrix.reporting.text import (
     MARKS,
+    claim_lines,
     count_text,
     load_reasons,
     outcome_text,
-    place_text,
     promise_text,
 )
 from matrix.runs.record import Record
@@ -119,7 +119,7 @@ def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str
         cells = (
             f"{MARKS[outcome]} {outcome_text(row.verdict)}",
             promise_text(*row.claims),
-            place_text(row.claims, names),
+            claim_lines(row.claims, names),
             short_evidence(row, _EVIDENCE),
         )
         yield f"| {' | '.join(map(_text, cells))} |\n"
@@ -139,7 +139,7 @@ def _changed(diff: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
 def _change(change: VerdictChange, names: Mapping[str, str]) -> str:
     was, now = change.words
     claim = change.side.claim
-    text = f"{promise_text(claim)} ({place_text([claim], names)}): {was} → {now}"
+    text = f"{promise_text(claim)} ({claim_lines([claim], names)}): {was} → {now}"
     return f"- **{change.direction.value}**: {_text(text)}"
 
 
@@ -196,7 +196,7 @@ def badge_to_json(record: Record) -> dict[str, Any]:
     complete = not record.run.interrupted and not record.run.lost
     if counts[Outcome.REFUTED]:
         color = "red"
-    elif counts[Outcome.UNVERIFIED] or not complete or not record.claims:
+    elif counts[Outcome.UNVERIFIED] or record.shaped() or not complete or not record.claims:
         color = "yellow"
     else:
         color = "brightgreen"

@@ -19,7 +19,14 @@ from matrix.planning.locations import short_target
 from matrix.reporting.rows import SHOWN_FIRST, VerdictRow, group_verdicts, short_evidence
 from matrix.reporting.summary import THIS_MACHINE, target_marks
 from matrix.reporting.terminal import STYLES
-from matrix.reporting.text import MARKS, count_text, outcome_text, place_text, promise_text, shorten
+from matrix.reporting.text import (
+    MARKS,
+    claim_lines,
+    count_text,
+    outcome_text,
+    promise_text,
+    shorten,
+)
 from matrix.runs import events
 from matrix.system.streams import screen, write_exactly
 from matrix.system.visible import visible
@@ -346,5 +353,5 @@ def _verdict(row: VerdictRow) -> str:
     return (
         f"{MARKS[row.verdict.outcome]} {outcome_text(row.verdict)}"
         f"{f', {targets}' if targets else ''}: {promise_text(*row.claims)}"
-        f" [{place_text(row.claims)}] {short_evidence(row, most)}"
+        f" [{claim_lines(row.claims)}] {short_evidence(row, most)}"
     )

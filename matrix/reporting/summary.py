@@ -41,6 +41,7 @@ _WITH_DETAILS = {
     Reason.INDEX_UNAVAILABLE,
     Reason.NO_IMAGE,
     Reason.NO_INTERPRETER,
+    Reason.POD_REFUSED,
     Reason.WORKER_LOST,
     Reason.WRONG_IMAGE,
 }
@@ -51,6 +52,7 @@ _NOT_RUN = {
     Reason.INTERRUPTED,
     Reason.NO_IMAGE,
     Reason.NO_INTERPRETER,
+    Reason.POD_REFUSED,
     Reason.WORKER_LOST,
 }
 
@@ -178,7 +180,10 @@ def headline(record: Record) -> str:
     total, hold = sum(counts.values()), counts[Outcome.CONFIRMED]
     if not total:
         return f"none of {count_text(len(record.claims), 'promise')} was asked"
-    return f"{hold} of {count_text(total, 'promise')} asked {'holds' if hold == 1 else 'hold'}"
+    shaped = record.shaped()
+    apart = f", {shaped} of them only in the shape of a deployment" if shaped else ""
+    verb = "holds" if hold == 1 else "hold"
+    return f"{hold} of {count_text(total, 'promise')} asked {verb}{apart}"
 
 
 def unasked_text(record: Record) -> str:

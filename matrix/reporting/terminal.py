@@ -39,10 +39,10 @@ from matrix.reporting.summary import (
 )
 from matrix.reporting.text import (
     MARKS,
+    claim_lines,
     count_text,
     load_reasons,
     outcome_text,
-    place_text,
     promise_text,
     shorten,
 )
@@ -89,7 +89,7 @@ def _table(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
     table.add_column("evidence", ratio=19, overflow="fold")
     for row in rows:
         promised = Text(f"{promise_text(*row.claims)}\n")
-        promised.append(place_text(row.claims, names), "dim")
+        promised.append(claim_lines(row.claims, names), "dim")
         table.add_row(_verdict(row), promised, Text(short_evidence(row, _EVIDENCE)))
     return table
 
@@ -97,7 +97,7 @@ def _table(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
 def _blocks(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[RenderableType]:
     for row in rows:
         yield Text.assemble("\n", _verdict(row, ", "), f": {promise_text(*row.claims)}")
-        where = Text(place_text(row.claims, names), "dim", overflow="fold")
+        where = Text(claim_lines(row.claims, names), "dim", overflow="fold")
         evidence = Text(short_evidence(row, _EVIDENCE), overflow="fold")
         yield Padding(where, _INDENT, expand=False)
         yield Padding(evidence, _INDENT, expand=False)
@@ -144,7 +144,7 @@ def _print_broken(console: Console, record: Record, names: Mapping[str, str]) ->
     console.print("[bold]broken by the tracer, and how to see it by hand[/]")
     for breakage, row in broken:
         _item(console, breakage.line)
-        _below(console, place_text(row.claims, names), "dim", 2)
+        _below(console, claim_lines(row.claims, names), "dim", 2)
         for command in breakage.commands:
             # Not wrapped: to be copied.
             console.print(Text(f"  {command}", "cyan"), soft_wrap=True)
@@ -182,7 +182,7 @@ def _print_gaps(console: Console, record: Record, names: Mapping[str, str], *, e
             _below(console, detail, "", 2)
         for fold in gap.folds if every else ():
             _below(console, f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}", "", 2)
-            _below(console, place_text(fold.claims, names), "dim", 4)
+            _below(console, claim_lines(fold.claims, names), "dim", 4)
     console.print()
 
 
@@ -219,7 +219,7 @@ def print_closing(console: Console, record: Record, places: Mapping[str, str]) -
     names, gaps = document_names(record), reason_summaries(record)
     rows: dict[tuple[Outcome, Reason | None], list[str]] = defaultdict(list)
     for row in verdict_rows(record):
-        where = place_text(row.claims, names)
+        where = claim_lines(row.claims, names)
         line = f"{promise_text(*row.claims)} [{where}]"
         rows[row.verdict.outcome, row.verdict.reason].append(line)
     console.print()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, PartVerdict, Verdict
+from matrix.probes.places import shapes_of
 from matrix.system.files import read_data
 
 _SHORT = 8
@@ -74,7 +75,7 @@ def python_ranges(claims: Iterable[Claim]) -> str:
     return ", ".join([*words, *others])
 
 
-def place_text(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
+def claim_lines(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
     """Return the lines of claims: `page.md:12-14,20, other.md:3`; a range includes all its lines.
 
     `names` are short names of documents; without it names are written in full.
@@ -104,9 +105,14 @@ def short_names(documents: Iterable[str]) -> dict[str, str]:
 
 
 def outcome_text(verdict: Verdict | PartVerdict) -> str:
-    """Return the outcome and its detail: `confirmed (exact)`, `unverified (crashed)`."""
-    extra = verdict.tightness or verdict.reason
-    return verdict.outcome.value + (f" ({extra.value})" if extra else "")
+    """Return the outcome and its detail: `confirmed (exact)`, `unverified (crashed)`.
+
+    What only stands in for a deployment is named: `confirmed (in the shape of ...)`.
+    """
+    detail = verdict.tightness or verdict.reason
+    words = [detail.value] if detail else []
+    words += shapes_of(verdict.cells)
+    return verdict.outcome.value + (f" ({'; '.join(words)})" if words else "")
 
 
 def count_text(count: int, noun: str) -> str:

@@ -23,6 +23,7 @@ from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, engine_targets, local_targets
+from matrix.probes.places import runs_on_cluster
 from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
 from matrix.system.paths import cache_dir
 
@@ -183,7 +184,8 @@ class FallbackEnvironments:
 class FallbackRunner:
     """A runner for cells in images beside one for cells on this machine.
 
-    Their workers differ: a cell that is not in a container is kept from the network by its worker.
+    Their workers differ: a cell on this machine itself is kept from the network by its worker; one
+    in a container or on a cluster is not, as its engine or its cluster may be reached by it.
     """
 
     contained: Runner
@@ -191,8 +193,9 @@ class FallbackRunner:
 
     def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
         """Start a cell where its environment is."""
-        image = request.require_environment().image
-        return (self.local if image is None else self.contained).submit(request, report)
+        is_local = request.require_environment().image is None
+        is_local = is_local and not runs_on_cluster(request.planned.cell.place)
+        return (self.local if is_local else self.contained).submit(request, report)
 
     def kill(self) -> None:
         """End all running cells at once."""

@@ -27,6 +27,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.probes.integrations import find_integration
+from matrix.probes.places import find_place
 from matrix.runs.interface import Report
 from matrix.system.paths import cache_dir
 from matrix.system.processes import CHILDREN
@@ -37,7 +38,7 @@ _Found = TypeVar("_Found", bound=Image | None)
 def cell_requirements(
     planned: PlannedCell, probes: Mapping[str, Probe], candidate: ReleaseFiles | None = None
 ) -> Requirements:
-    """Return the requirements of a cell with those of its probes.
+    """Return the requirements of a cell with those of its probes and of its place.
 
     For a cell of `candidate`, a release of the tracer, only its files are installed.
     """
@@ -47,7 +48,11 @@ def cell_requirements(
         if name in probes
         for requirement in probes[name].requirements
     }
-    requirements = requirements_for(planned, sorted(extra))
+    placed = find_place(planned.cell.place).requirements if planned.cell.place else ()
+    requirements = requirements_for(planned, sorted({*extra, *placed}))
+    # Building AWS's runtime client takes what no function has.
+    only_binary = (*requirements.only_binary, *placed)
+    requirements = dataclasses.replace(requirements, only_binary=only_binary)
     if candidate is None or candidate.version != planned.cell.ddtrace:
         return requirements
     wheels = tuple(file for file in candidate.files if file.tags)

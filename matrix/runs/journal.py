@@ -51,6 +51,7 @@ TRANSIENT = frozenset(
         Reason.NO_INTERPRETER,
         Reason.NOT_RUN,
         Reason.OUT_OF_MEMORY,
+        Reason.POD_REFUSED,
         Reason.TIMED_OUT,
         Reason.WORKER_LOST,
         Reason.WRONG_IMAGE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from matrix.model.capture import CellLocation
 from matrix.model.cell import Cell
@@ -17,6 +17,7 @@ from matrix.model.plan import Omission, Plan, PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Outcome, Verdict
+from matrix.probes.places import shapes_of
 from matrix.runs.journal import Entry
 
 
@@ -167,3 +168,14 @@ class Record:
     def count(self, outcome: Outcome) -> int:
         """Return the number of verdicts with this outcome."""
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+    def shaped(self, accepted: Collection[str] = ()) -> int:
+        """Return how many confirmed verdicts rest on what stands in for a deployment.
+
+        Those of the places `accepted` do not count.
+        """
+        return sum(
+            bool(shapes_of(cell for cell in verdict.cells if cell.place not in accepted))
+            for verdict in self.verdicts
+            if verdict.outcome is Outcome.CONFIRMED
+        )

@@ -290,7 +290,8 @@ class Scheduler:
             detail = "its result was taken for a known one, and is not known"
             capture = capture_not_run(cell.planned, cell.key, Reason.INTERNAL_ERROR, detail)
         if cell.environment is not None:
-            engine = self._context.engine_of(cell.environment)
+            # A cell on a cluster says itself where it ran.
+            engine = capture.engine or self._context.engine_of(cell.environment)
             capture = dataclasses.replace(capture, engine=engine)
         self._keep(cell, dataclasses.replace(capture, key=cell.key))
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from matrix.cells.job import CellJob, Limits, load_per_cpu
+from matrix.cells.places import seconds_to_start
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerError
@@ -21,11 +22,14 @@ from matrix.environments.manifest import Manifests
 from matrix.environments.store import EnvironmentStore, store_root
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
+from matrix.kubernetes.archive import project_archive
+from matrix.kubernetes.interface import RunNamespace
 from matrix.model.environment import Image
 from matrix.model.index import ReleaseFiles
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
+from matrix.probes.places import runs_on_cluster
 from matrix.runs.backend import FallbackEnvironments, FallbackRunner, RunBackend
 from matrix.runs.checked import CheckedRunner
 from matrix.runs.environments import CellWork, ImageEnvironments, LocalEnvironments
@@ -64,7 +68,8 @@ class JobFactory:
     """Factory of jobs for worker processes; each cell has a folder in `scratch`, kept for `keep`.
 
     `slow` are the limits of cells for emulated targets, `limits` those of all others. `services`
-    returns the services of a cell, which answer.
+    returns the services of a cell, which answer. `cluster` is the run's namespace, for the cells of
+    places on a cluster.
     """
 
     probes: Mapping[str, Probe]
@@ -75,6 +80,7 @@ class JobFactory:
     keep: bool = False
     services: Callable[[PlannedCell], tuple[Service, ...]] = lambda _planned: ()
     load: Callable[[], float] = load_per_cpu
+    cluster: RunNamespace | None = None
 
     def make(self, request: CellRequest) -> CellJob:
         """Return the job of a cell; raise OSError where its folder cannot be made."""
@@ -93,6 +99,11 @@ class JobFactory:
             keep=self.keep,
             services=self.services(planned),
         )
+        if runs_on_cluster(planned.cell.place):
+            # Its processes run one after the other, on another machine than this one.
+            cell = self.limits.cell * job.parallel
+            limits = dataclasses.replace(self.limits, cell=cell)
+            return dataclasses.replace(job, cluster=self.cluster, limits=limits)
         if environment.image is None or self.backend.labels is None:
             return job
         return dataclasses.replace(
@@ -122,7 +133,8 @@ class RunOptions:
     installed. Probes that decide run at least `repeats` times, also where they show at once, and a
     cell may take so many times as long. Results older than `since` are not reused. With `content`
     all files of environments are compared with what was built, not only their metadata. With `anew`
-    every environment is resolved once more, and compared with the committed locks.
+    every environment is resolved once more, and compared with the committed locks. `cluster` is the
+    context of the kubeconfig whose cluster runs the cells of places on one, "" for none.
     """
 
     fresh: bool = False
@@ -137,6 +149,7 @@ class RunOptions:
     since: dt.datetime | None = None
     content: bool = False
     anew: bool = False
+    cluster: str = ""
 
 
 @contextlib.contextmanager
@@ -148,10 +161,14 @@ def run_context(
     with (
         _scratch_folder(folder, keep=options.keep) as scratch,
         run_services(options.external, offline=options.offline, engine=backend.engine) as services,
+        _cluster_namespace(options.cluster) as cluster,
     ):
         needs = CellServices(services, probes)
         jobs = JobFactory(
-            probes, scratch, backend, limits, slow, keep=options.keep, services=needs.ensure
+            *(probes, scratch, backend, limits, slow),
+            keep=options.keep,
+            services=needs.ensure,
+            cluster=cluster,
         )
         contained, local = (
             Workers(CellWork(contained=in_container), jobs.make, options.jobs, job_seconds)
@@ -176,6 +193,18 @@ def run_context(
         finally:
             contained.close()
             local.close()
+
+
+@contextlib.contextmanager
+def _cluster_namespace(context: str) -> Iterator[RunNamespace | None]:
+    """Yield the run's namespace on the cluster of a context, None without one; raise UserError."""
+    if not context:
+        yield None
+        return
+    from matrix.kubernetes.namespaces import run_namespace  # noqa: PLC0415 - imports the client
+
+    with run_namespace(context, project_archive()) as namespace:
+        yield namespace
 
 
 def _served_environments(
@@ -248,7 +277,8 @@ def default_jobs() -> int:
 def job_seconds(job: CellJob) -> float:
     """Return how long a worker may take for a job: one that takes longer hangs, and is ended."""
     # Once more for the count of processes after a crash.
-    return job.limits.cell * (job.planned.repeats + 1) + _GRACE_SECONDS
+    seconds = job.limits.cell * (job.planned.repeats + 1) + _GRACE_SECONDS
+    return seconds + seconds_to_start(job)
 
 
 def cpu_count() -> int:

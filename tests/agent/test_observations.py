@@ -24,6 +24,14 @@ def test_the_root_is_found_by_the_unique_segment_with_its_trace() -> None:
     assert observation.spans == (root, child)
 
 
+@pytest.mark.parametrize("start", ["https://a1.execute-api", "a1.execute-api", ""])
+def test_the_url_of_a_gateway_may_have_no_scheme(start: str) -> None:
+    root = span(name="aws.apigateway", meta={"http.url": f"{start}/{SHOP}/"})
+    assert Traces([traces(root)]).root_of(exchange()) == root
+    other = span(name="aws.apigateway", meta={"http.url": f"{start}/{SHOP}/other"})
+    assert Traces([traces(other)]).root_of(exchange()) is None
+
+
 def test_old_releases_leave_the_query_string_out_of_the_url() -> None:
     root = span(meta={"http.url": f"http://127.0.0.1:1/{SHOP}/search"})
     assert Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/search?q=%3Cb%3E")) == root

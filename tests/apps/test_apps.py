@@ -29,6 +29,7 @@ TOO_NEW: tuple[type[ast.AST], ...] = (
 
 # Libraries for Python 3 may need these, from 3.5 on.
 COROUTINES = {"AsyncFunctionDef", "AsyncFor", "AsyncWith", "Await", "Nonlocal", "YieldFrom"}
+PYTHON_3_SHOPS = {"fastapi_shop"}
 # Routers of Python 3 use these for path parameters.
 ANNOTATIONS = {"arg", "FunctionDef"}
 
@@ -74,7 +75,9 @@ def test_the_syntax_is_valid_for_every_cpython(path: Path) -> None:
 
 
 def is_python_3_only(path: Path) -> bool:
-    """Return whether the file is a library's module that is declared for Python 3 only."""
+    """Return whether the file is for Python 3 only: an app, or a library's module that says so."""
+    if path.parent.name in PYTHON_3_SHOPS:
+        return True
     if path.parent.name != LIBRARIES or path.stem == "__init__":
         return False
     pythons = parse(path.stem, path.read_text()).pythons
@@ -113,10 +116,18 @@ def string_arguments(function: str, path: Path) -> list[str]:
     return strings
 
 
-def test_both_apps_serve_the_endpoints_of_the_readme() -> None:
+def test_all_apps_serve_the_endpoints_of_the_readme() -> None:
     readme = (apps_dir() / "README.md").read_text("utf-8")
     documented = set(re.findall(r"^\| `(?:GET|POST) /\{shop\}/([^?`]*)", readme, re.MULTILINE))
     flask = string_arguments("application.route", apps_dir() / "flask_shop" / "shop.py")
+    fastapi = [
+        route
+        for method in ("get", "post")
+        for route in string_arguments(
+            f"application.{method}", apps_dir() / "fastapi_shop" / "shop.py"
+        )
+    ]
+    assert {route[len("/{shop}/") :] for route in fastapi} == documented
     django = string_arguments("re_path", apps_dir() / "django_shop" / "shop.py")
     assert len(documented) > 10
     assert {re.sub(r"<(\w+)>", r"{\1}", route)[len("/{shop}/") :] for route in flask} == documented

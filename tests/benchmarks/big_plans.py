@@ -47,7 +47,7 @@ def big_plan(claims: Sequence[Claim], index: Index, series: int, profile: str) -
         index,
         profile=profile,
         targets=TARGETS,
-        deployments=("docker",),
+        places=("docker",),
     )
 
 

@@ -7,11 +7,13 @@ import dataclasses
 from helpers.run_fakes import PROBE, Says, process
 
 from matrix.cells.env_vars import process_environment
+from matrix.cells.job import app_of
 from matrix.cells.schedule import (
     Task,
     bare_process,
     compared_tasks,
     failed_tasks,
+    schedule,
     suspect_tasks,
     switched_off,
     tasks_of,
@@ -21,7 +23,7 @@ from matrix.model.capture import BARE
 from matrix.model.probe import Channel, Compared, Probe, Stimulus
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
-from matrix.system.paths import fixtures_dir
+from matrix.system.paths import apps_dir, fixtures_dir
 
 VERSION = "1.9.0"
 ATTACK = Stimulus("attack", Says("blocked"), "/{shop}/", plain=200)
@@ -39,6 +41,19 @@ def test_a_request_that_several_channels_have_is_sent_bare_once() -> None:
     assert {"call", "fail"} <= set(names)
     assert bare.setting == BARE
     assert all(each.control and not each.channel.configs for each in bare.tasks)
+
+
+def test_a_framework_with_an_app_and_a_row_runs_each_in_processes_of_its_own() -> None:
+    probes = [load_probes()[name] for name in ("web-tracing", "integration-fastapi")]
+    tasks = tasks_of(probes, "fastapi")
+    processes = [*schedule(tasks), *bare_process(tasks)]
+    kinds = [(each.setting, each.library) for each in processes]
+    assert len(set(kinds)) == len(kinds)
+    assert {(BARE, False), (BARE, True), ("off", False), ("off", True)} <= set(kinds)
+    for each in processes:
+        assert {task.probe == "integration-fastapi" for task in each.tasks} == {each.library}
+    assert app_of("fastapi", apps_dir()) == "fastapi"
+    assert app_of("fastapi", apps_dir(), library=True) == "library:fastapi"
 
 
 def test_tracing_is_switched_off_only_where_the_tracer_may_be_at_fault() -> None:
@@ -100,9 +115,7 @@ def test_an_answer_that_is_not_that_of_the_bare_app_fails_its_task() -> None:
 
 def test_no_variable_of_the_tracer_is_set_without_it() -> None:
     rendered = load_settings().render(BARE, data=fixtures_dir())
-    variables = process_environment(
-        fixtures_dir(), setting=rendered, agent={}, upstream_port=1
-    )
+    variables = process_environment(fixtures_dir(), setting=rendered, agent={}, upstream_port=1)
     assert variables["BOOKSHOP_BARE"] == "1"
     assert not [name for name in variables if name.lstrip("_").startswith("DD_")]
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from matrix.cells.log import BoundedLog
 from matrix.cells.relay import RelayClient, RelayedApp, RelayLostError
 from matrix.cells.relay_protocol import Frame, FrameKind
 from matrix.interpreters.discovery import find_interpreters
+from matrix.services.forwarder import unix_dial
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a container is of Linux")
 MARK = "BOOKSHOP_PROCESS"
@@ -179,20 +181,44 @@ def post(sock: socket.socket, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
 def test_connections_go_out_and_come_in_at_once(size: int) -> None:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
     body = os.urandom(size)
-    with running_relay() as (relay, _):
-        channel, inside = relay.forward_port(server.server_port)
+    with reversing_server() as port, running_relay() as (relay, _):
+        channel, inside = relay.forward_port(port)
         out = post(socket.create_connection(("127.0.0.1", inside), 10), body)
-        into = post(relay.endpoint(server.server_port).connect(10), body)
+        into = post(relay.endpoint(port).connect(10), body)
         assert out == into == body[::-1]
         relay.release(channel)
         assert wait_until(lambda: refused(inside))
+
+
+@contextlib.contextmanager
+def reversing_server() -> Iterator[int]:
+    """Yield the port of a server that answers with what it was sent, reversed."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server.server_port
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def test_a_port_is_forwarded_from_another_address() -> None:
+    with reversing_server() as port, running_relay() as (relay, _):
+        _, inside = relay.forward_port(port, address="127.0.0.2")
+        assert refused(inside)
+        assert post(socket.create_connection(("127.0.0.2", inside), 10), b"there") == b"ereht"
+
+
+def test_a_unix_socket_is_forwarded_until_it_is_released(tmp_path: Path) -> None:
+    path = tmp_path / "agent.socket"
+    with reversing_server() as port, running_relay() as (relay, _):
+        channel, _ = relay.forward_port(port, address=str(path))
+        assert post(unix_dial(str(path))(), b"there") == b"ereht"
+        with pytest.raises(OSError, match=r"[Aa]ddress"):
+            relay.forward_port(port, address=str(path))
+        relay.release(channel)
+        assert wait_until(lambda: not path.exists())
 
 
 def refused(port: int) -> bool:
@@ -337,24 +363,21 @@ def test_the_relay_ends_after_invalid_frames(garbage: bytes) -> None:
 
 @pytest.mark.cells
 @pytest.mark.parametrize("python", ["2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.12", "3.13"])
-def test_every_interpreter_can_run_it(python: str) -> None:
+def test_every_interpreter_can_run_it(python: str, tmp_path: Path) -> None:
     interpreters = [item for item in find_interpreters() if item.python == python]
     if not interpreters:
         pytest.skip(f"no CPython {python} here")
-    with running_relay(interpreters[0].executable) as (relay, _):
+    with running_relay(interpreters[0].executable) as (relay, _), reversing_server() as port:
         process = start(relay, STRAY)
         assert process.log.wait_line("stray", 10)
         with pytest.raises(FileNotFoundError):
             relay.start(["/nowhere"], BASE, folder="/", log=BoundedLog())
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        _, inside = relay.forward_port(server.server_port)
+        _, inside = relay.forward_port(port)
+        relay.forward_port(port, address=str(tmp_path / "socket"))
         body = os.urandom(1_000_000)
-        assert post(socket.create_connection(("127.0.0.1", inside), 10), body) == body[::-1]
-        assert post(relay.endpoint(server.server_port).connect(10), body) == body[::-1]
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        tcp = socket.create_connection(("127.0.0.1", inside), 10)
+        for connection in (tcp, unix_dial(str(tmp_path / "socket"))()):
+            assert post(connection, body) == body[::-1]
+        assert post(relay.endpoint(port).connect(10), body) == body[::-1]
         assert process.kill(5) == 0
         assert process.ended.result(5) == -9

@@ -166,6 +166,7 @@ def test_claims_about_containers_are_planned_only_for_containers(
         (["--github", "--shards", "3", "--minutes", "3"], ExitCode.USAGE, "exclude each other"),
         (["--github", "--cells"], ExitCode.USAGE, "exclude each other"),
         (["--github", "--write-smoke"], ExitCode.USAGE, "exclude each other"),
+        (["--write-smoke", "--write-locks"], ExitCode.USAGE, "exclude each other"),
         (["--github", "--json", "-"], ExitCode.USAGE, "standard output"),
         (["--github", "--service", "redis=redis://127.0.0.1:1"], ExitCode.USAGE, "verify --shard"),
         (["--github", "--profile", "everywhere", "--shards", "1"], ExitCode.USAGE, "--shards 4"),

@@ -49,6 +49,7 @@ ARGUMENTS = {
     "worker": [],
     "images": ["list", "unexpected"],
     "services": ["start"],
+    "places": ["--context", "none"],
     "clean": ["--dry-run", "--cache", "--results"],
 }
 

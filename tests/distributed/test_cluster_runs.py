@@ -40,7 +40,7 @@ from matrix.distributed.dask.worker_run import WorkerRun
 from matrix.errors import ClusterUnavailableError, ExitCode, UsageError
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome as Answer
-from matrix.planning.locations import Targets
+from matrix.planning.locations import Targets, place_names
 from matrix.runs.events import CellFinished, Message, WarningRaised
 from matrix.runs.interface import CellResult, RunContext, SystemClock
 from matrix.runs.journal import Journal
@@ -476,11 +476,11 @@ def test_a_cluster_plans_for_what_its_workers_run() -> None:
     arm = offer(2, where=Targets("docker", ("linux_aarch64", "linux_x86_64")))
     with join(connect=FixedConnect(offer(1), arm)) as cluster:
         assert cluster.where.targets == ("linux_x86_64", "linux_aarch64")
-        assert cluster.where.deployments == ("docker",)
+        assert cluster.where.places == place_names()
         assert cluster.where.obstacles["win32"].reason is Reason.PLATFORM_NOT_HERE
     with join("local", connect=FixedConnect(offer(1), arm)) as cluster:
         assert cluster.where.targets == ("linux_x86_64",)
-        assert cluster.where.deployments == ()
+        assert cluster.where.places == ()
     with (
         pytest.raises(ClusterUnavailableError, match="--engine docker"),
         join("docker", connect=FixedConnect(offer(1))),

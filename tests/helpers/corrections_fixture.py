@@ -111,7 +111,7 @@ def verified(
     """Plan, run in made-up cells (with `contained` in containers), and judge the documents."""
     reading, pages = read_pages(paths)
     deployments = ("docker",) if contained else ()
-    plan = make_plan(reading.claims, world(), targets=(LINUX,), deployments=deployments)
+    plan = make_plan(reading.claims, world(), targets=(LINUX,), places=deployments)
     plan = dataclasses.replace(plan, static=tuple(static(reading.claims, world()).values()))
     findings = findings_of(plan, truth, others)
     table = FindingTable()

@@ -57,7 +57,8 @@ def fake_image(
 
 
 class FakeEngine:
-    """See above. `started` are all specifications so far, `living` the containers not removed yet.
+    """See above. `started` are all specifications so far, `living` the containers not removed yet,
+    `objects` the networks and volumes.
 
     `functions` maps an image's reference or id to its first process. Setting `lost` ends the engine
     and all its containers; with a `refusal` it does not start any, and raises that message.
@@ -80,6 +81,7 @@ class FakeEngine:
         self.programs = dict(programs or {})
         self.started: list[ContainerSpec] = []
         self.living: dict[str, FakeContainer] = {}
+        self.objects: set[str] = set()
         self.refusal = ""
         self._lost = False
 
@@ -150,7 +152,7 @@ class FakeEngine:
         process = (
             _FunctionProcess(function, spec) if function else _HostProcess(self._translate(spec))
         )
-        address = "127.0.0.1" if spec.confinement.private else ""
+        address = "127.0.0.1" if spec.confinement.private or spec.bridge else ""
         container = FakeContainer(f"fake{len(self.started)}", self, process, address)
         self.living[container.id] = container
         return container
@@ -158,6 +160,16 @@ class FakeEngine:
     def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
         with self.start(spec) as container:
             return container.run_to_end(seconds, stdin)
+
+    @contextlib.contextmanager
+    def bridge(self) -> Iterator[str]:
+        with self._object("bridge") as name:
+            yield name
+
+    @contextlib.contextmanager
+    def volume(self, size: int) -> Iterator[str]:
+        with self._object("volume") as name:
+            yield name
 
     def sweep(self) -> int:
         self.check()
@@ -170,6 +182,16 @@ class FakeEngine:
     def check(self) -> None:
         if self._lost:
             raise EngineLostError("the engine does not answer")
+
+    @contextlib.contextmanager
+    def _object(self, kind: str) -> Iterator[str]:
+        self.check()
+        if self.refusal:
+            raise ContainerError(self.refusal)
+        name = f"{kind}{len(self.started)}"
+        self.objects.add(name)
+        yield name
+        self.objects.remove(name)
 
     def _translate(self, spec: ContainerSpec) -> ContainerSpec:
         """Return the specification with paths of this machine."""

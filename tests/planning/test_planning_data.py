@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from helpers.planning_fixture import READ
+from helpers.planning_fixture import READ, claim
 from packaging.version import Version
 
 from matrix.model.claim import ClaimKind
 from matrix.model.index import ReleaseFiles
+from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
 from matrix.planning.existence import framework_obstacle
 from matrix.probes.registry import load_probes
@@ -19,7 +20,7 @@ KINDS = {kind.value for kind in ClaimKind}
 
 def test_coverage_names_kinds_and_sample_frameworks() -> None:
     coverage = load_coverage()
-    assert set(read_data("coverage")) - KINDS == {"samples", "deployments", "left-out"}
+    assert set(read_data("coverage")) - KINDS == {"samples", "left-out"}
     assert {key.partition(".")[0] for key in coverage.reasons} <= KINDS
     for rule in coverage.rules.values():
         assert set(rule.frameworks) <= set(coverage.samples)
@@ -38,6 +39,22 @@ def test_coverage_names_probes_and_channels_that_exist() -> None:
         assert set(rule.channels) <= channels, key
         assert set(rule.frameworks) & set(probes[rule.probe].frameworks), key
         assert not rule.app or rule.app in probes[rule.probe].frameworks, key
+
+
+@pytest.mark.parametrize(
+    ("note", "channels"),
+    [
+        ("API Gateway v1 (Rest API)", ("rest",)),
+        ("API Gateway v2 (HTTP API)", ("http",)),
+        ("Application Load Balancer (ALB)", ("load-balancer",)),
+        ("Function URL", ("url",)),
+        ("SQS queue", None),
+    ],
+)
+def test_a_note_has_the_channels_that_it_names(note: str, channels: tuple[str, ...] | None) -> None:
+    named = claim(ClaimKind.NOTE, "trigger-type", deployment="aws-lambda", note=note)
+    rule = load_coverage().rule(named)
+    assert (None if rule is Reason.NO_PROBE else getattr(rule, "channels", rule)) == channels
 
 
 def test_each_data_store_of_a_claim_can_show_what_is_asked_of_it() -> None:

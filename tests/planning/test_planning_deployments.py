@@ -16,14 +16,16 @@ from matrix.planning.locations import (
     all_targets,
     engine_targets,
     local_targets,
+    place_names,
     select_targets,
 )
+from matrix.probes.places import load_places, outside_channel
 
 IN_DOCKER = "deployment/threat-detection/docker"
 
 
 def in_docker(*more: Claim, profile: str = "documented") -> Plan:
-    return planned([*page(), *more], profile, deployments=("docker",))
+    return planned([*page(), *more], profile, places=("docker",))
 
 
 def deployment(subject: str, specifier: str = "", status: Status = Status.SUPPORTED) -> Claim:
@@ -35,10 +37,17 @@ def without_claims(parts: list[Part]) -> list[Part]:
 
 
 def test_a_deployment_has_the_parts_of_its_capability_in_containers() -> None:
+    """But for the oldest releases of frameworks: a table of their own promises them."""
     plan = in_docker()
     parts = parts_of(plan, IN_DOCKER)
-    assert parts
-    assert without_claims(parts) == without_claims(parts_of(plan, "capability/threat-detection"))
+    of_capability = parts_of(plan, "capability/threat-detection")
+    newest = {cell.framework: "" for part in of_capability for cell in [part.minimum]}
+    assert {part.minimum.framework for part in parts} == set(newest)
+    kept = without_claims(parts)
+    assert kept == [part for part in without_claims(of_capability) if part in kept]
+    oldest = {"1.8", "0.10"}
+    assert {part.minimum.framework_version for part in of_capability} & oldest
+    assert not {part.minimum.framework_version for part in parts} & oldest
     assert all(part.contained for part in parts)
     assert not any(part.contained for part in plan.parts if part not in parts)
     assert Reason.DEPLOYMENT_NOT_HERE not in reasons(plan, IN_DOCKER)
@@ -101,10 +110,74 @@ def test_what_has_no_probe_has_none_in_a_container_either() -> None:
     assert reasons(here, "deployment/profiling/docker") == {Reason.NO_PROBE}
 
 
-def test_an_engine_offers_docker_and_this_machine_offers_nothing() -> None:
-    assert engine_targets(DOCKER).deployments == ("docker",)
-    assert all_engine_targets().deployments == ("docker",)
-    assert local_targets().deployments == ()
+def test_an_engine_offers_all_that_needs_one_and_this_machine_offers_nothing() -> None:
+    offered = place_names()
+    assert {"docker", "fargate-shaped"} <= set(offered)
+    assert "kubernetes" not in offered
+    assert engine_targets(DOCKER).places == offered
+    assert all_engine_targets().places == offered
+    assert local_targets().places == ()
     # Cells of either may be judged together: the judge looks where each of them ran.
-    assert select_targets(["linux_x86_64"]).deployments == ("docker",)
-    assert all_targets().deployments == ("docker",)
+    assert select_targets(["linux_x86_64"]).places == offered
+    assert all_targets().places == offered
+
+
+def of(claim: Claim) -> str:
+    return claim.id.removeprefix("page.md/")
+
+
+def in_place(name: str, *more: Claim, subject: str = "threat-detection") -> list[Part]:
+    deployed = claim(ClaimKind.DEPLOYMENT, subject, deployment=load_places()[name].deployment)
+    plan = planned([*page(), deployed, *more], "documented", places=(name,))
+    return parts_of(plan, of(deployed))
+
+
+def test_all_cells_of_a_claim_about_a_deployment_are_in_its_place() -> None:
+    parts = in_place("fargate-shaped")
+    assert parts
+    for part in parts:
+        assert {cell.place for cell in part.required} == {"fargate-shaped"}
+        # The same in an ordinary container tells whether the place is to blame.
+        assert part.beside == (dataclasses.replace(part.minimum, place=""),)
+    docker = parts_of(in_docker(), IN_DOCKER)
+    minimums = [dataclasses.replace(part.minimum, place="") for part in parts]
+    assert minimums == [part.minimum for part in docker]
+
+
+def test_no_cell_in_a_place_serves_a_soak() -> None:
+    deployed = claim(ClaimKind.DEPLOYMENT, "threat-detection", deployment="aws-fargate")
+    plan = planned([*page(), deployed], "documented", places=("fargate-shaped",))
+    soaked = {each.cell.place for each in plan.cells if each.soak}
+    assert soaked == {""}
+
+
+def test_what_a_place_denies_must_show_outside_of_it_in_the_same_cell() -> None:
+    denied = claim(
+        ClaimKind.DEPLOYMENT, "sca", status=Status.NOT_SUPPORTED, deployment="aws-lambda"
+    )
+    plan = planned([*page(), denied], "documented", places=("lambda-emulated",))
+    parts = parts_of(plan, of(denied))
+    assert parts
+    for part in parts:
+        assert part.expects_absent
+        assert part.controls == (part.minimum,)
+        assert part.control_channel == outside_channel(part.channel)
+
+
+def test_a_cpython_without_the_libraries_of_a_place_is_omitted() -> None:
+    deployed = claim(ClaimKind.DEPLOYMENT, "threat-detection", deployment="aws-lambda")
+    plan = planned([*page(), deployed], "exhaustive", places=("lambda-emulated",))
+    pythons = {part.minimum.python for part in parts_of(plan, of(deployed))}
+    assert pythons
+    assert "2.7" not in pythons
+    omitted = [item for item in left_out_of(plan, of(deployed)) if "CPython 2.7" in item.subject]
+    assert {item.reason for item in omitted} == {Reason.NO_WHEEL}
+
+
+def test_a_deployment_without_a_place_here_says_what_provides_one() -> None:
+    deployed = claim(ClaimKind.DEPLOYMENT, "threat-detection", deployment="kubernetes")
+    plan = planned([*page(), deployed], "documented", places=())
+    (omission,) = left_out_of(plan, of(deployed))
+    assert omission.reason is Reason.DEPLOYMENT_NOT_HERE
+    assert "--context" in omission.detail
+    assert "--engine docker" in omission.detail

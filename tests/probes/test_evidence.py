@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -208,3 +209,26 @@ def test_long_values_are_cut_in_the_telling() -> None:
     match = TagExists("http.url").match(observed(span(meta={"http.url": "x" * 5000})))
     assert match.holds
     assert len(match.text) < 120
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_tag_on_any_span_that_stands_for_the_request_of_a_function_counts(place: int) -> None:
+    trace = [
+        span(name="aws.apigateway", span_id=1),
+        span(name="aws.lambda", type="serverless", span_id=2, parent_id=1),
+        span(span_id=3, parent_id=2),
+    ]
+    evidence = TagEquals("appsec.event", "true")
+    assert not evidence.match(observed(*trace)).holds
+    trace[place] = dataclasses.replace(trace[place], meta={"appsec.event": "true"})
+    assert evidence.match(observed(*trace)).holds
+
+
+def test_a_tag_below_the_root_counts_for_nothing_else() -> None:
+    evidence = TagEquals("appsec.event", "true")
+    tagged = {"appsec.event": "true"}
+    below = span(span_id=2, parent_id=1, meta=tagged)
+    assert not evidence.match(observed(span(), below)).holds
+    query = span(type="sql", span_id=3, parent_id=2, meta=tagged)
+    function = span(name="aws.lambda", type="serverless", span_id=2, parent_id=1)
+    assert not evidence.match(observed(span(), function, query)).holds

@@ -12,6 +12,7 @@ from helpers.run_fakes import (
     MINIMUM,
     FakeEnvironments,
     FakeRunner,
+    capture,
     claim,
     image,
     part,
@@ -139,13 +140,15 @@ def test_what_this_machine_cannot_stand_in_for_says_what_the_engine_lacks(
 
 
 def test_each_cell_goes_to_the_workers_of_its_place() -> None:
-    inside_, here = FakeRunner(responses()), FakeRunner(responses())
+    inside_, here = FakeRunner(capture), FakeRunner(capture)
     both = FallbackRunner(inside_, here)
     made = FakeEnvironments(ready=True)._make(planned(MINIMUM))
     with_image = dataclasses.replace(made, image=image())
-    for cell, environment in ((MINIMUM, made), (BEFORE, with_image)):
+    in_pod = f"{MINIMUM}-in-kubernetes"
+    for cell, environment in ((MINIMUM, made), (BEFORE, with_image), (in_pod, made)):
         both.submit(CellRequest(0, planned(cell), environment, ""), lambda _text: None)
-    assert (here.ran, inside_.ran) == ([MINIMUM], [BEFORE])
+    # Only workers that stay on the network reach a cluster.
+    assert (here.ran, inside_.ran) == ([MINIMUM], [BEFORE, in_pod])
     both.kill()
     assert here.killed.is_set()
     assert inside_.killed.is_set()

@@ -29,6 +29,7 @@ from matrix.interpreters.inspect import host_target
 from matrix.model.capture import CellLocation
 from matrix.model.plan import Plan
 from matrix.planning import locations
+from matrix.planning.locations import place_names
 from matrix.runs import backend
 from matrix.runs import setup as jobs
 from matrix.runs.backend import FallbackEnvironments, RunBackend, open_backend
@@ -359,9 +360,9 @@ def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
     assert engine.closed == 1
 
 
-@pytest.mark.parametrize(("engine", "deployments"), [("", ()), ("Docker 1", ("docker",))])
+@pytest.mark.parametrize(("engine", "places"), [("", ()), ("Docker 1", place_names())])
 def test_rejudging_asks_what_is_promised_of_containers_where_one_was_run(
-    tmp_path: Path, engine: str, deployments: tuple[str, ...]
+    tmp_path: Path, engine: str, places: tuple[str, ...]
 ) -> None:
     """Else the same claim would be open for another reason than in the run itself."""
     entry = Entry(
@@ -382,4 +383,4 @@ def test_rejudging_asks_what_is_promised_of_containers_where_one_was_run(
     )
     with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
         journal.append(entry)
-    assert captured_targets(tmp_path).deployments == deployments
+    assert captured_targets(tmp_path).places == places

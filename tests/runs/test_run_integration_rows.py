@@ -27,7 +27,7 @@ from matrix.reporting.progress import VerdictBatches, display
 from matrix.reporting.rows import VerdictRow, group_untested, group_verdicts, short_evidence
 from matrix.reporting.summary import collect_remarks, headline
 from matrix.reporting.terminal import print_report, render_svg
-from matrix.reporting.text import place_text, promise_text, python_ranges, short_names
+from matrix.reporting.text import claim_lines, promise_text, python_ranges, short_names
 from matrix.runs.events import CellStarted, RunStarted, VerdictReached
 from matrix.runs.record import Record
 
@@ -94,7 +94,7 @@ def test_runtimes_that_differ_in_their_cpython_are_one_row() -> None:
     verdicts.append(verdict(other, Outcome.UNVERIFIED, Reason.CRASHED))
     first, second = group_verdicts(verdicts, by_id(*claims, other))
     assert promise_text(*first.claims) == "runtime cpython 2.7, 3.6-3.8 (ddtrace <2, linux/x86_64)"
-    assert place_text(first.claims) == "a.md:4, b.md:4"
+    assert claim_lines(first.claims) == "a.md:4, b.md:4"
     # Four promises, each stated twice, each with one part.
     assert first.parts == (4, 4)
     assert second.claims == (other,)
@@ -130,7 +130,7 @@ def test_a_fold_lists_subjects_and_what_narrows_them() -> None:
     nothing = [open_verdict(item, Reason.NO_PROBE) for item in claims]
     (made,) = group_untested(nothing, by_id(*claims))
     assert made.subjects == "asgi, aiohttp (client, server), bottle"
-    assert place_text(made.claims) == "a.md:48-50,52"
+    assert claim_lines(made.claims) == "a.md:48-50,52"
 
 
 def test_a_fold_of_runtimes_puts_platforms_with_equal_cpythons_together() -> None:

@@ -41,6 +41,7 @@ SAMPLES = {
 
 def test_there_is_a_workflow_for_each_purpose() -> None:
     assert {workflow.name for workflow in workflows()} == {
+        "kubernetes.yml",
         "matrix.yml",
         "qualify.yml",
         "refresh.yml",
@@ -124,6 +125,15 @@ def test_releases_are_run_in_containers() -> None:
     # A shard runs where its target's runner says: in containers on all systems that have them.
     for target, runner in load_runners().items():
         assert (runner.engine == "docker") is target.startswith("linux_"), target
+
+
+def test_claims_about_kubernetes_are_tested_on_the_cluster_that_was_made() -> None:
+    lines = [step.run for step in RUNS if step.workflow.name == "kubernetes.yml"]
+    (name,) = re.findall(r"kind create cluster --name (\w+)", "".join(lines))
+    (verify,) = (
+        arguments for run in lines for call, arguments in nox_calls(run) if call == "verify"
+    )
+    assert f"--place kubernetes --context kind-{name} --claim '*/deployment/*kubernetes*'" in verify
 
 
 @each_workflow

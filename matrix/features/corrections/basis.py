@@ -129,7 +129,7 @@ def still_refuted(
         as_of=as_of,
         targets=basis.targets,
         obstacles=basis.obstacles,
-        deployments=select_targets(basis.targets, contained=bool(basis.contained)).deployments,
+        places=select_targets(basis.targets, contained=bool(basis.contained)).places,
     )
     evidence = tuple(static(claims, index).values())
     verdicts = judge(dataclasses.replace(plan, static=evidence), table)

@@ -16,6 +16,7 @@ from matrix.model.claim import Claim
 from matrix.model.fact import Fact
 from matrix.model.service import Backend, against
 from matrix.model.verdict import Outcome, Tightness, Verdict
+from matrix.probes.places import shapes_of
 
 ClaimFact: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """The content of a claim without its place in a document: `Claim.fact`."""
@@ -149,9 +150,14 @@ class ClaimCase:
         return tuple(claim for page in self.pages.values() for claim in page.claims)
 
     def outcome(self, claim: Claim) -> Outcome:
-        """Return the outcome of a claim; one without a verdict is unverified."""
+        """Return the outcome of a claim; one without a verdict is unverified.
+
+        So is one that rests on what stands in for a deployment: no document is changed by it.
+        """
         verdict = self.verdicts.get(claim.id)
-        return verdict.outcome if verdict else Outcome.UNVERIFIED
+        if verdict is None or shapes_of(verdict.cells):
+            return Outcome.UNVERIFIED
+        return verdict.outcome
 
     def tightness(self, claim: Claim) -> Tightness | None:
         """Return how tight a confirmed minimum is, None for a claim that is not confirmed."""

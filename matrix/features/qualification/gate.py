@@ -11,6 +11,7 @@
 | confirmed by showing nothing, and none of its cells shows it | no control |
 | the app works without the tracer and fails under it | breaks-app |
 | processes die by a signal under the feature, and not without | crashes |
+| it ran in what stands in for a deployment, and the policy does not name it | shape |
 | any other answer but confirmed | refuted, or unverified with its reason |
 | confirmed, present, recent enough, often enough | passed |
 
@@ -41,6 +42,7 @@ from matrix.model.capture import PARTS
 from matrix.model.cell import Cell, matches
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Verdict
+from matrix.probes.places import shapes_of
 from matrix.runs.record import CellRecord, Record
 
 # The clocks of two machines may differ by this much.
@@ -297,6 +299,8 @@ class _Gate:
                 yield Shortfall("absent", "the answer rests on it", cell.id)
             else:
                 yield from self._age_shortfalls(evidence)
+        for shape in shapes_of(c for c in answer.cells if c.place not in self.policy.places):
+            yield Shortfall("shape", shape, part.cell.id)
         if installed_artifact(line, self.expected.artifacts) is None:
             detail = f"it had no known file of ddtrace {self.expected.ddtrace}"
             yield Shortfall("another artifact", detail, part.cell.id)

@@ -16,6 +16,7 @@ from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.interpreters.inspect import host_target
 from matrix.model.capture import PARTS
 from matrix.model.cell import matches
+from matrix.probes.places import load_places
 from matrix.system.files import parse_toml, read_regular
 from matrix.system.paths import data_dir
 
@@ -37,7 +38,12 @@ _MAX_REPEATS = 20
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "": {"schema": "text", "require": "table", "evidence": "table", "waiver": "tables"},
     "require": {"claims": "texts", "not_claims": "texts", "targets": "texts"},
-    "evidence": {"max_age_days": "count", "repeats": "count", "not_isolated": "texts"},
+    "evidence": {
+        "max_age_days": "count",
+        "repeats": "count",
+        "not_isolated": "texts",
+        "places": "texts",
+    },
     "waiver": {"claims": "texts", "why": "text", "by": "text", "until": "date"},
 }
 _KINDS = {
@@ -66,7 +72,8 @@ class Policy:
 
     A claim about none of the targets is not required; empty `targets` require all that are
     promised. Evidence may be of age `max_age`, and each part must be confirmed `repeats` times.
-    A sign-off may rest on cells that were not kept from the parts of a machine in `not_isolated`.
+    A sign-off may rest on cells that were not kept from the parts of a machine in `not_isolated`,
+    and on what stands in for a deployment, of the `places` named.
     `content` is that of the file, `name` its name in messages.
     """
 
@@ -79,6 +86,7 @@ class Policy:
     content: bytes
     name: str
     not_isolated: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()
 
     @property
     def sha256(self) -> str:
@@ -136,6 +144,11 @@ def parse_policy(content: bytes, name: str) -> Policy:
         for part in evidence.get("not_isolated", ())
         if part not in PARTS
     ]
+    problems += [
+        f"evidence.places: unknown place {place!r}{did_you_mean(place, load_places())}"
+        for place in evidence.get("places", ())
+        if place not in load_places()
+    ]
     if problems:
         raise UnreadableInputError(
             "\n".join([f"invalid policy {name}:", *(f"  {problem}" for problem in problems)]),
@@ -152,6 +165,7 @@ def parse_policy(content: bytes, name: str) -> Policy:
             for table in waivers
         ),
         not_isolated=frozenset(evidence.get("not_isolated", ())),
+        places=frozenset(evidence.get("places", ())),
         content=content,
         name=name,
     )

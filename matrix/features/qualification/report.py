@@ -26,6 +26,7 @@ from matrix.features.qualification.shortfall import NAMED, Shortfall
 from matrix.features.qualification.signatures import Signer
 from matrix.features.qualification.statement import Digest, StatementSubject, result_of
 from matrix.model.claim import Claim
+from matrix.probes.places import shapes_of
 from matrix.reporting.html import harmless_html
 from matrix.reporting.text import count_text, load_reasons, promise_text, shorten
 from matrix.runs.record import Record
@@ -191,14 +192,15 @@ def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
 def _environments(
     decision: GateDecision, record: Record, policy: Policy
 ) -> list[tuple[str, str, str, int]]:
-    """Return the environments of the passing claims: place, CPython, target, number of cells."""
+    """Return the environments of the passing claims: engine, CPython, target, number of cells."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for line in evidence_cells(decision, record, policy):
         where = line.where
-        place = "not known" if where is None else where.engine or "a machine"
+        engine = "not known" if where is None else where.engine or "a machine"
         image = f", image {where.image[:19]}…" if where and where.image else ""
         python = where.python if where else line.cell.python
         free = ", ".join(where.not_isolated) if where else ""
         reached = f", not kept from {free}" if free else ""
-        counts[f"{place}{image}{reached}", python, line.cell.target] += 1
+        shape = "".join(f", {words}" for words in shapes_of([line.cell]))
+        counts[f"{engine}{image}{shape}{reached}", python, line.cell.target] += 1
     return [(*key, count) for key, count in sorted(counts.items())]

@@ -34,7 +34,7 @@ class HasRootSpan:
 
 @dataclasses.dataclass(frozen=True)
 class TagEquals:
-    """The root span has the tag with exactly this value."""
+    """The root span has the tag with exactly this value; see `Observation.entries`."""
 
     tag: str
     value: str
@@ -43,13 +43,13 @@ class TagEquals:
         """Return whether the tag has the value."""
         if observation.root is None:
             return _NO_ROOT
-        value = _tag_value(observation.root, self.tag)
+        value = _entry_value(observation, self.tag)
         return Match(value == self.value, _format_tag(self.tag, value))
 
 
 @dataclasses.dataclass(frozen=True)
 class TagContains:
-    """The root span has the tag, and its value contains the text."""
+    """The root span has the tag, and its value contains the text; see `Observation.entries`."""
 
     tag: str
     text: str
@@ -58,7 +58,7 @@ class TagContains:
         """Return whether the tag contains the text."""
         if observation.root is None:
             return _NO_ROOT
-        value = _tag_value(observation.root, self.tag)
+        value = _entry_value(observation, self.tag)
         formatted = _format_tag(self.tag, value)
         if value is None or self.text in value:
             return Match(value is not None, formatted)
@@ -67,7 +67,7 @@ class TagContains:
 
 @dataclasses.dataclass(frozen=True)
 class TagExists:
-    """The root span has the tag."""
+    """The root span has the tag; see `Observation.entries`."""
 
     tag: str
 
@@ -75,7 +75,7 @@ class TagExists:
         """Return whether the tag exists."""
         if observation.root is None:
             return _NO_ROOT
-        value = _tag_value(observation.root, self.tag)
+        value = _entry_value(observation, self.tag)
         return Match(value is not None, _format_tag(self.tag, value))
 
 
@@ -237,6 +237,12 @@ class RecordTellsTrace:
         trace_id = observation.root.trace_id % _LOWER_64_BITS
         holds = _parse_trace_id(str(value)) == trace_id
         return Match(holds, text if holds else f"{text}, not {trace_id}")
+
+
+def _entry_value(observation: Observation, tag: str) -> str | None:
+    """Return a tag of the first span that has it of those that stand for the request."""
+    values = (_tag_value(span, tag) for span in observation.entries)
+    return next((value for value in values if value is not None), None)
 
 
 def _tag_value(span: Span, tag: str) -> str | None:

@@ -203,15 +203,15 @@ class Broker:
         request.number("i")
         seconds = min(request.number("i") / 1000, _LONGEST_WAIT)
         request.take(9)
-        wanted = []
+        partitions = []
         for _ in range(request.count()):
             name = request.text()
             for _ in range(request.count()):
-                wanted.append((name, request.number("i"), request.number("q")))
+                partitions.append((name, request.number("i"), request.number("q")))
                 request.number("i")
 
         def read() -> list[tuple[int, int, bytes]]:
-            return [self._read(*place) for place in wanted]
+            return [self._read(*each) for each in partitions]
 
         with self._changed:
             self._changed.wait_for(
@@ -221,7 +221,7 @@ class Broker:
         topics = [
             _text(name)
             + _array([struct.pack("!ihqq", number, error, end, end) + _array([]) + _data(records)])
-            for (name, number, _), (error, end, records) in zip(wanted, found, strict=True)
+            for (name, number, _), (error, end, records) in zip(partitions, found, strict=True)
         ]
         return struct.pack("!i", 0) + _array(topics)
 

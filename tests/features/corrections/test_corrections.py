@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from helpers.claim_lines import DOCUMENTS
 from helpers.corrections_fixture import applied, changes_of, decided, diff_of, since, verified
+from helpers.run_fakes import MINIMUM
 
 from matrix.features.corrections.change import Action
 from matrix.features.corrections.suggest import Suggestion
@@ -235,6 +237,17 @@ def test_a_refuted_cell_is_reversed_in_the_words_of_its_column(tmp_path: Path) -
     ]
     (back,) = decided([WRONG], "deployment/threat-detection/aws-lambda").suggest()
     assert changes_of(back)[1] == ("+", "| AWS Lambda | yes              |")
+
+
+def test_what_stands_in_for_a_deployment_changes_no_document() -> None:
+    world = decided([WRONG], "deployment/threat-detection/aws-lambda")
+    cell = dataclasses.replace(Cell.parse(MINIMUM), place="lambda-emulated")
+    shaped = {
+        name: dataclasses.replace(verdict, cells=(cell,))
+        for name, verdict in world.case.verdicts.items()
+    }
+    case = dataclasses.replace(world.case, verdicts=shaped)
+    assert not any(each.changes for each in dataclasses.replace(world, case=case).suggest())
 
 
 def test_a_note_among_other_sentences_is_left_to_be_edited_by_hand(tmp_path: Path) -> None:

@@ -61,6 +61,21 @@ def test_other_results_do_not_pass(recorded: Record, kind: str) -> None:
     assert kind in shortfall_kinds(decision)
 
 
+def test_what_stands_in_for_a_deployment_passes_where_the_policy_names_its_place() -> None:
+    cell = dataclasses.replace(CELL, place="fargate-shaped")
+    decision = decide(expected(cell), record(cell), GATE_POLICY, NOW)
+    assert shortfall_kinds(decision) == ["shape"]
+    (judged,) = decision.judged
+    assert "not on AWS" in judged.shortfalls[0].detail
+    accepting = dataclasses.replace(GATE_POLICY, places=frozenset({"fargate-shaped"}))
+    assert decide(expected(cell), record(cell), accepting, NOW).passed
+
+
+def test_the_deployment_itself_passes_under_any_policy() -> None:
+    cell = dataclasses.replace(CELL, place="kubernetes")
+    assert decide(expected(cell), record(cell), GATE_POLICY, NOW).passed
+
+
 def test_one_part_that_is_missing_is_enough_to_fail() -> None:
     decision = decide(expected(CELL, OTHER), record(CELL), GATE_POLICY, NOW)
     assert shortfall_kinds(decision) == ["absent"]

@@ -76,6 +76,7 @@ def test_most_fields_have_defaults() -> None:
         ('"linux_x86_64"', '"linux_x86-64"', "did you mean 'linux_x86_64'?"),
         ("[[waiver]]", "[waiver]", "list of tables"),
         ('why = "no wheel"', 'why = " "', "is not a text"),
+        ("repeats = 3", 'places = ["fargate-shape"]', "did you mean 'fargate-shaped'?"),
     ],
 )
 def test_invalid_fields_are_reported(old: str, new: str, message: str) -> None:

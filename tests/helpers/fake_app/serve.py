@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +34,16 @@ MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
 ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """A connection to a Unix socket, whose path stands for the host."""
+
+    def connect(self) -> None:
+        if sys.platform == "win32":
+            raise OSError("Windows has no Unix sockets")
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.host)
+
+
 class Tracer:
     """Sends one trace per request; reports version 9.9.9, or a wrong one in a mode."""
 
@@ -57,9 +68,14 @@ class Tracer:
             },
         }
         version = "9.9.8" if MODE == "wrong-version" else "9.9.9"
-        address = os.environ["DD_TRACE_AGENT_URL"].removeprefix("http://").rstrip("/")
-        agent = http.client.HTTPConnection(address)
+        scheme, _, address = agent_url().partition("://")
+        kind = UnixConnection if scheme == "unix" else http.client.HTTPConnection
+        agent = kind(address.rstrip("/"))
         with contextlib.closing(agent):
+            try:
+                agent.connect()
+            except OSError:
+                return  # as a tracer drops its spans
             agent.request(
                 "PUT",
                 "/v0.4/traces",
@@ -70,6 +86,14 @@ class Tracer:
             answer.read()
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise ConnectionError(f"the agent answered {answer.status}")
+
+
+def agent_url() -> str:
+    """Return the agent's address, by the variables and defaults that a tracer has."""
+    if url := os.environ.get("DD_TRACE_AGENT_URL"):
+        return url
+    host = os.environ.get("DD_AGENT_HOST", "127.0.0.1")
+    return f"http://{host}:{os.environ['DD_TRACE_AGENT_PORT']}"
 
 
 def untraced() -> bool:
