@@ -12,6 +12,8 @@ SPAN = [
 ERROR_SPAN = {"name": "run", "component": "mlflow", "type": "worker"}
 SERVICE = ""
 PYTHON = ">=3.8"
+# It imports pkg_resources, and does not require it.
+ALSO = [["<3", "setuptools<81"]]
 
 
 def patch():
