@@ -118,7 +118,7 @@ class CellJob:
     returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
     as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
     With `bare` nothing but the bare control is run: all requests, without the tracer. A cell with a
-    `cluster` is run as a whole in that namespace.
+    `cluster` is run as a whole in that namespace. One that is `offline` fetches nothing.
     """
 
     planned: PlannedCell
@@ -142,6 +142,7 @@ class CellJob:
     services: tuple[Service, ...] = ()
     bare: bool = False
     cluster: RunNamespace | None = None
+    offline: bool = False
 
     @property
     def framework(self) -> str:

