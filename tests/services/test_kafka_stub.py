@@ -84,7 +84,7 @@ def fetch(ask: Ask, topic: str, offset: int, milliseconds: int = 0) -> bytes:
 def test_the_stub_identifies_itself_as_one(stubs: Services) -> None:
     identity = stubs.ensure("kafka").identity
     assert identity.kind is ServiceKind.STUB
-    assert identity.version == "Kafka, cluster bookshop-stub"
+    assert identity.version == "Kafka, cluster bookshop-stub-1"
 
 
 def test_an_unknown_version_of_the_versions_is_answered_with_those_that_are_known(ask: Ask) -> None:
@@ -100,7 +100,7 @@ def test_the_broker_says_the_port_at_which_a_client_reaches_it(stubs: Services, 
     broker = struct.pack("!i", 0) + text("127.0.0.1") + struct.pack("!i", port)
     answer = ask(METADATA, 5, array(text("books")) + b"\1")
     assert broker in answer
-    assert text("bookshop-stub") in answer
+    assert text("bookshop-stub-1") in answer
     assert text("books") in answer
 
 

@@ -21,7 +21,7 @@ else:  # a module beside this program
     from server_base import Peer, serve
 
 _HOST = "127.0.0.1"
-_CLUSTER = "bookshop-stub"
+_CLUSTER = "bookshop-stub-1"
 _NODE = 0
 _OFFSET_OUT_OF_RANGE, _UNKNOWN_TOPIC, _INVALID_TOPIC, _UNSUPPORTED_VERSION = 1, 3, 17, 35
 _EARLIEST = -2
