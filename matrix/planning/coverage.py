@@ -9,7 +9,8 @@ from typing import Any
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning.library_names import NamedLibrary, named_libraries
-from matrix.probes.integrations import Integration, load_integrations
+from matrix.probes.declarations import Integration
+from matrix.probes.integrations import load_integrations
 from matrix.probes.places import load_places
 from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
 from matrix.system.files import read_data

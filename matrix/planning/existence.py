@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from matrix.model.index import ReleaseFiles
 from matrix.model.reason import Reason
-from matrix.probes.integrations import Integration
+from matrix.probes.declarations import Integration
 from matrix.pypi.releases import Release, Releases, later_than, specifier_allows
 from matrix.system.files import read_data
 

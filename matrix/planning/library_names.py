@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from packaging.utils import canonicalize_name
 
-from matrix.probes.integrations import Integration
+from matrix.probes.declarations import Integration
 
 
 @dataclasses.dataclass(frozen=True)

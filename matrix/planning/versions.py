@@ -25,8 +25,8 @@ from matrix.planning.existence import (
 )
 from matrix.planning.expectations import Check, runtimes_of
 from matrix.planning.page import ClaimPage
+from matrix.probes.declarations import Integration
 from matrix.probes.distributions import NamedDistribution
-from matrix.probes.integrations import Integration
 from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
 

@@ -19,9 +19,10 @@ from types import MappingProxyType
 
 from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Evidence, Probe, Stimulus
 from matrix.probes import capabilities
+from matrix.probes.declarations import Integration
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
-from matrix.probes.integrations import PROBE_PREFIX, Integration, load_integrations
+from matrix.probes.integrations import PROBE_PREFIX, load_integrations
 from matrix.system.source_files import plugins
 
 AUTOMATIC = "automatic"

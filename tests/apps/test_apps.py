@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.probes.integrations import LIBRARIES, parse
+from matrix.probes.declarations import parse
+from matrix.probes.integrations import LIBRARIES
 from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
 SOURCES = sorted([*apps_dir().rglob("*.py"), *fixtures_dir().rglob("*.py")])

@@ -15,7 +15,7 @@ from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
-from matrix.probes.integrations import parse
+from matrix.probes.declarations import parse
 from matrix.pypi.tags import wheel_tags
 from matrix.system.files import read_data
 

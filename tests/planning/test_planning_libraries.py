@@ -23,7 +23,7 @@ from matrix.model.plan import Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
-from matrix.probes.integrations import parse
+from matrix.probes.declarations import parse
 
 MODULE = """
 DISTRIBUTION = "paper"

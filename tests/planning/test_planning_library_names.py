@@ -14,7 +14,8 @@ from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
-from matrix.probes.integrations import load_integrations, parse
+from matrix.probes.declarations import parse
+from matrix.probes.integrations import load_integrations
 
 PAPER = (
     PAPER_MODULE.replace('"paper"\nINT', '[["<3", "paper2"], [">=3", "paper"]]\nINT')

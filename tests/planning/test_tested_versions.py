@@ -16,7 +16,7 @@ from matrix.model.vendor_tests import VendorTested
 from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
 from matrix.planning.tested_versions import vendor_claims, vendor_tracer
-from matrix.probes.integrations import parse
+from matrix.probes.declarations import parse
 from matrix.pypi.releases import Releases
 from matrix.system.files import read_data
 

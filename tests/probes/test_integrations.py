@@ -21,13 +21,12 @@ from matrix.errors import UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
+from matrix.probes.declarations import DeclarationError, parse
 from matrix.probes.integrations import (
-    DeclarationError,
     distribution_name,
     find_integration,
     load_integrations,
     module_path,
-    parse,
 )
 from matrix.probes.registry import build_probe
 from matrix.probes.settings import load_settings

@@ -23,7 +23,7 @@ from matrix.features.audit.findings import (
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.vendor_tests import VendorTested
 from matrix.planning.library_names import named_libraries
-from matrix.probes.integrations import Integration
+from matrix.probes.declarations import Integration
 from matrix.pypi.releases import lowest_named, python_key
 
 _ROWS = (ClaimKind.INTEGRATION, ClaimKind.FRAMEWORK)
