@@ -86,6 +86,11 @@ def agent_variables(host: str, port: int) -> dict[str, str]:
     }
 
 
+def injected_path(folder: PurePath) -> str:
+    """Return the PYTHONPATH that starts the tracer which was put into a folder."""
+    return f"{folder / 'ddtrace' / 'bootstrap'}:{folder}"
+
+
 @contextlib.contextmanager
 def forward_services(job: CellJob, sandbox: Sandbox) -> Iterator[dict[str, str]]:
     """Yield the variables that tell an app how to reach the job's services; forward their ports.

@@ -19,7 +19,7 @@ from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
 from matrix.model.capture import BARE, OUTSIDE, ProcessCapture, Soak
 from matrix.model.reason import Reason
-from matrix.probes.places import Outside, find_place
+from matrix.probes.places import find_place
 from matrix.probes.settings import load_settings
 
 # In some releases `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, and a
@@ -69,7 +69,8 @@ class _Session:
             self.agent = agent
             sandbox = slot.sandbox
             setting = load_settings().get(self.tasks.setting)
-            self.traced = setting.traced and not (self.tasks.outside and self._is_silent_outside)
+            silent = self.tasks.outside and not find_place(job.planned.cell.place).is_left
+            self.traced = setting.traced and not silent
             self.environment |= process_environment(
                 slot.scratch,
                 setting=load_settings().render(self.tasks.setting, data=sandbox.fixtures),
@@ -99,11 +100,6 @@ class _Session:
                 self._use_app(app, endpoint, agent)
         if agent.failed is not None:
             self.fail(Reason.AGENT_FAILED, f"the recording agent: {agent.failed}")
-
-    @property
-    def _is_silent_outside(self) -> bool:
-        place = find_place(self.job.planned.cell.place)
-        return place.outside is Outside.SILENT
 
     def _use_app(self, app: App, endpoint: Endpoint, agent: Agent) -> None:
         job, deadline = self.job, self.deadline

@@ -77,7 +77,12 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
         help=f"where claims about deployments are tested: {', '.join(load_places())} (default: the"
         " first for each deployment that can be used here, see the command `places`)",
     )
-    group.add_argument(
+    add_context_option(group)
+
+
+def add_context_option(parser: argparse._ActionsContainer) -> None:
+    """Declare the context that names a Kubernetes cluster."""
+    parser.add_argument(
         "--context", default="", metavar="NAME", help="the kubeconfig's context for kubernetes"
     )
 

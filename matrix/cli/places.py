@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from matrix.cli.common import add_json_option
-from matrix.cli.options import find_engine_info
+from matrix.cli.options import add_context_option, find_engine_info
 from matrix.cli.state_table import show_rows, state_table
 from matrix.errors import ExitCode
 from matrix.kubernetes.connect import cluster_obstacle
@@ -42,9 +42,7 @@ class PlaceState:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context for kubernetes"
-    )
+    add_context_option(parser)
     add_json_option(parser, "the list")
 
 

@@ -38,6 +38,7 @@ from matrix.judging.gate import (
     has_died,
     install_failure,
     start_failure,
+    unknown,
 )
 from matrix.judging.negative_control import (
     app_failure,
@@ -241,10 +242,10 @@ def _compared(
         finding = dataclasses.replace(finding, notes=rest)
         bare = Failure(Reason.UNSTABLE, crashing)
     if bare is not None:
-        return _unknown(finding, bare)
+        return unknown(finding, bare)
     if finding.shows is Observed.ABSENT and channel.control is not None:
         failure = app_failure(channel, finding.probe, processes)
-        return finding if failure is None else _unknown(finding, failure)
+        return finding if failure is None else unknown(finding, failure)
     if finding.shows is Observed.PRESENT and channel.control is not None:
         return _controlled(finding, channel, processes)
     return finding
@@ -263,17 +264,11 @@ def _controlled(finding: Finding, channel: Channel, processes: Sequence[DecodedP
     else:
         failure = failure or off
     if failure is not None:
-        return _unknown(finding, failure)
+        return unknown(finding, failure)
     silent = fact(FactKind.NOTHING_WITHOUT_FEATURE)
     if off is not None:
         silent = fact(FactKind.NOTHING_BARE, facts=off.facts if switched else ())
     return dataclasses.replace(finding, facts=(*finding.facts, silent))
-
-
-def _unknown(finding: Finding, failure: Failure) -> Finding:
-    return dataclasses.replace(
-        finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
-    )
 
 
 def _process_findings(

@@ -91,14 +91,18 @@ def _newest_lacks(item: Fact, inner: Sequence[str]) -> str:
     )
 
 
+def _other_outside(item: Fact) -> str:
+    spans = ", ".join(item.texts("spans"))
+    if not spans:
+        return "Outside of the deployment it does not show."
+    return f"Outside of the deployment the app answers without the spans {spans}."
+
+
 PLAIN: Mapping[FactKind, Phrase] = {
     FactKind.SILENT_OUTSIDE: lambda _: (
         "Without what makes the deployment the app answers, and nothing arrives at the agent."
     ),
-    FactKind.OTHER_OUTSIDE: lambda item: (
-        "Outside of the deployment the app answers without the spans"
-        f" {', '.join(item.texts('spans'))}."
-    ),
+    FactKind.OTHER_OUTSIDE: _other_outside,
     FactKind.ARRIVES_OUTSIDE: lambda item: (
         "Without what makes the deployment, too, something arrives at the agent"
         f" ({item.text('count')} requests): the deployment had no part in it."

@@ -15,6 +15,7 @@ from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import Observation
 from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Observed
 from matrix.probes.integrations import distribution_name
 
 _ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Exit)\b.*:")
@@ -45,6 +46,13 @@ class Failure:
 
     reason: Reason
     facts: tuple[Fact, ...]
+
+
+def unknown(finding: Finding, failure: Failure) -> Finding:
+    """Return a finding that cannot be judged, for this failure."""
+    return dataclasses.replace(
+        finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
+    )
 
 
 def decode(process: ProcessCapture, version: str) -> DecodedProcess:

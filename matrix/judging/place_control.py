@@ -24,7 +24,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from matrix.judging.gate import DecodedProcess, Failure, start_failure
+from matrix.judging.gate import DecodedProcess, Failure, start_failure, unknown
 from matrix.model.cell import Cell
 from matrix.model.fact import FactKind, fact
 from matrix.model.probe import Channel
@@ -48,7 +48,7 @@ def judge_in_place(
     """
     place = find_place(finding.cell.place)
     if finding.shows is Observed.ABSENT and _extension_detects(place, finding):
-        return _unknown(finding, Failure(Reason.NEEDS_EXTENSION, finding.facts))
+        return unknown(finding, Failure(Reason.NEEDS_EXTENSION, finding.facts))
     if finding.shows is not Observed.PRESENT:
         return finding
     # What an app has lost outside of a place that it can leave may be its tracer itself.
@@ -60,22 +60,18 @@ def judge_in_place(
     ]
     if not alive:
         failed = fact(FactKind.OUTSIDE_FAILED, facts=outside.facts)
-        return _unknown(finding, Failure(Reason.NO_CONTROL, (failed,)))
-    here = _span_names(finding, channel, processes)
-    there = _span_names(finding, channel, alive)
-    if outside.shows is Observed.PRESENT and here == there:
+        return unknown(finding, Failure(Reason.NO_CONTROL, (failed,)))
+    own = _span_names(finding, channel, processes) - _span_names(finding, channel, alive)
+    if outside.shows is Observed.PRESENT and not own:
         same = fact(FactKind.SAME_OUTSIDE, facts=outside.facts)
-        return _unknown(finding, Failure(Reason.NO_PART_OF_PLACE, (same,)))
-    if not place.is_left and any(item.process.agent for item in alive):
-        arrived = sum(len(item.process.agent) for item in alive)
-        return _unknown(
-            finding,
-            Failure(Reason.NO_PART_OF_PLACE, (fact(FactKind.ARRIVES_OUTSIDE, count=arrived),)),
-        )
+        return unknown(finding, Failure(Reason.NO_PART_OF_PLACE, (same,)))
+    arrived = sum(len(item.process.agent) for item in alive)
+    if arrived and not place.is_left:
+        arrives = fact(FactKind.ARRIVES_OUTSIDE, count=arrived)
+        return unknown(finding, Failure(Reason.NO_PART_OF_PLACE, (arrives,)))
+    control = fact(FactKind.SILENT_OUTSIDE)
     if place.is_left:
-        control = fact(FactKind.OTHER_OUTSIDE, spans=tuple(sorted(here - there)))
-    else:
-        control = fact(FactKind.SILENT_OUTSIDE)
+        control = fact(FactKind.OTHER_OUTSIDE, spans=tuple(sorted(own)))
     return dataclasses.replace(finding, facts=(*finding.facts, control))
 
 
@@ -103,9 +99,3 @@ def is_denial_decided(cell: Cell, probe: str) -> bool:
     It does not where the vendor's extension, which is not there, would have to pass it on.
     """
     return not cell.place or probe not in find_place(cell.place).extension_forwards
-
-
-def _unknown(finding: Finding, failure: Failure) -> Finding:
-    return dataclasses.replace(
-        finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
-    )

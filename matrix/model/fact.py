@@ -57,7 +57,7 @@ class FactKind(str, enum.Enum):
     APP_UNTESTED_WITHOUT_FEATURE = "app-untested-without-feature"  # likewise
     # Of the control of a place: the app outside of it.
     SILENT_OUTSIDE = "silent-outside"
-    OTHER_OUTSIDE = "other-outside"  # spans: names of those that are in the place only
+    OTHER_OUTSIDE = "other-outside"  # spans: names of those in the place only, if any
     SAME_OUTSIDE = "same-outside"  # facts: what showed outside
     ARRIVES_OUTSIDE = "arrives-outside"  # count (requests to the agent)
     OUTSIDE_FAILED = "outside-failed"  # facts: why

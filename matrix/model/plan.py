@@ -98,13 +98,12 @@ class Part:
     @property
     def compared(self) -> tuple[Cell, ...]:
         """Return the cells of its own target that the part can be judged by."""
-        here = (cell for cell in self.beside if cell.target == self.minimum.target)
-        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later, *here)
+        return tuple(cell for cell in self.cells if cell.target == self.minimum.target)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Return all cells that the part can be judged by."""
-        return tuple(dict.fromkeys((*self.compared, *self.beside)))
+        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later, *self.beside)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,6 +60,12 @@ class Check:
         place = f" in {self.cell_place}" if self.cell_place else ""
         return f"{self.framework}{specifier} ({self.pick}) with ddtrace {tracer}{place}"
 
+    def in_place(self, place: Place | None) -> Check:
+        """Return the check in a place, where no other release is compared with its minimum."""
+        if place is None or not place.cell_place:
+            return dataclasses.replace(self, place=place)
+        return dataclasses.replace(self, place=place, boundary=Boundary(self.boundary.minimum))
+
     @property
     def cell_place(self) -> str:
         """Return the place in the ids of its cells, "" for none."""

@@ -126,8 +126,7 @@ class _Planner:
                     self.omit(claim, *check)
                 elif limit := self.profile.limit_for(check):
                     for place in places:
-                        placed = dataclasses.replace(check, place=place)
-                        self.add_check(placed, page, targets, limit)
+                        self.add_check(check.in_place(place), page, targets, limit)
                 else:
                     self.omit(claim, str(check), Unsatisfiable(Reason.NOT_IN_PROFILE, ""))
 
@@ -251,11 +250,10 @@ class _Planner:
             controls = tuple(self.rows.control_cells(site, page))
             neighbours = self.rows.neighbours(site)
         beside: tuple[Cell, ...] = ()
-        if check.cell_place:
-            # A deployment is compared with an ordinary container, not with other releases.
-            controls, neighbours = (), NeighbourCells()
-            here = self.cells.add(python, target, (check.framework, site.release), boundary.minimum)
-            beside = () if check.expects_absent else (here,)
+        if check.cell_place and not check.expects_absent:
+            # What is missing there is compared with an ordinary container.
+            framework = check.framework, site.release
+            beside = (self.cells.add(python, target, framework, boundary.minimum),)
         if check.expects_absent and check.rule.able:
             controls = self.able_control(check, python, target)
         minimum = cell(boundary.minimum)

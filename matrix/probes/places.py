@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,12 @@ class Need(str, enum.Enum):
     CLUSTER = "cluster"
 
 
+_REMEDIES = {
+    Need.ENGINE: "on this machine itself, not in containers: run with --engine docker",
+    Need.CLUSTER: "no cluster was named: run with --place kubernetes --context NAME",
+}
+
+
 class Outside(str, enum.Enum):
     """The ways of an app once that which makes its place is taken away.
 
@@ -47,7 +53,7 @@ class Place:
     """A deployment type, as documents call it, and how cells run in it.
 
     `shape` is what reports add to a verdict where the place only stands in for its deployment, ""
-    for the deployment itself. `needs` is what it needs, `remedy` says how to get that. `mechanism`
+    for the deployment itself. `needs` is what it needs to run. `mechanism`
     is the module that starts the app there, "" for an ordinary container; `options` are its own.
     `requirements` are installed beside the app's own, `pythons` are the CPythons that they are for,
     "" for all. `extension_detects` maps a capability to the releases of the tracer in which
@@ -58,7 +64,6 @@ class Place:
     name: str
     deployment: str
     needs: Need
-    remedy: str
     shape: str = ""
     mechanism: str = ""
     outside: Outside = Outside.SILENT
@@ -72,6 +77,11 @@ class Place:
     def cell_place(self) -> str:
         """Return the place in the ids of its cells: "" for those of an ordinary container."""
         return self.name if self.mechanism else ""
+
+    @property
+    def remedy(self) -> str:
+        """Return what a run lacks that has no such place, and how to get it."""
+        return _REMEDIES[self.needs]
 
     def asks(self, channel: Channel) -> bool:
         """Return whether a claim may rest on a channel there: it is run outside as well.
@@ -143,11 +153,6 @@ def place_file(name: str) -> Path:
     return data_dir() / "places" / f"{name}.toml"
 
 
-def places_with(needs: Iterable[Need], names: Iterable[str] = ()) -> tuple[Place, ...]:
-    """Return the places that run where there is what `needs` names, at most those with `names`."""
-    met, chosen = set(needs), set(names)
-    return tuple(
-        place
-        for place in load_places().values()
-        if place.needs in met and (not chosen or place.name in chosen)
-    )
+def places_with(needs: Collection[Need]) -> tuple[Place, ...]:
+    """Return the places that run where there is what `needs` names."""
+    return tuple(place for place in load_places().values() if place.needs in needs)

@@ -92,6 +92,22 @@ def test_a_place_that_an_app_can_leave_shows_other_spans() -> None:
     assert "django.request" in evidence_text(finding.facts)
 
 
+def test_more_spans_outside_are_no_part_of_the_place() -> None:
+    same = left("blocked")
+    (request,) = same.agent
+    more = [[*trace, {**trace[0], "name": "other", "span_id": 9, "parent_id": trace[0]["span_id"]}]
+            for trace in request.body]  # fmt: skip
+    agent = (dataclasses.replace(request, body=more),)
+    finding = find(LAMBDA, dataclasses.replace(same, agent=agent))[CHANNEL]
+    assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.NO_PART_OF_PLACE)
+
+
+def test_what_does_not_show_outside_is_said_to_be_the_difference() -> None:
+    finding = find(LAMBDA, left("welcome"))[CHANNEL]
+    assert finding.shows is Observed.PRESENT
+    assert "Outside of the deployment it does not show." in evidence_text(finding.facts)
+
+
 def test_an_app_that_loses_its_tracer_outside_is_another_one() -> None:
     untraced = dataclasses.replace(left("blocked"), agent=())
     finding = find(LAMBDA, untraced)[CHANNEL]

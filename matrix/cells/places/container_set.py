@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 from matrix.cells.container import ContainerSandbox, ContainerSlot, container_spec
-from matrix.cells.env_vars import MARK, agent_variables
+from matrix.cells.env_vars import MARK, agent_variables, injected_path
 from matrix.cells.interface import SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import BoundedLog
@@ -278,7 +278,7 @@ class SetSlot(ContainerSlot):
         relay, channel, variables = self._set.open_agent(port)
         self._agents.append((relay, channel))
         if self._set.injects_tracer:
-            variables["PYTHONPATH"] = f"{TRACER / 'ddtrace' / 'bootstrap'}:{TRACER}"
+            variables["PYTHONPATH"] = injected_path(TRACER)
         return variables
 
     def close(self) -> None:

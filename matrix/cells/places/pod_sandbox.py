@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 
 from matrix.cells.container import SCRATCH, ContainerSandbox, ContainerSlot
+from matrix.cells.env_vars import injected_path
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.relay import RelayClient
 from matrix.cells.relayed_container import RelayedContainer
@@ -137,7 +138,7 @@ class PodSlot(ContainerSlot):
                 variables["DD_AGENT_HOST"] = paths.node
         self._forwarder = Forwarder(listener, tcp_dial("127.0.0.1", port))
         if paths.tracer is not None:
-            variables["PYTHONPATH"] = f"{paths.tracer / 'ddtrace' / 'bootstrap'}:{paths.tracer}"
+            variables["PYTHONPATH"] = injected_path(paths.tracer)
         return variables
 
     def close(self) -> None:
