@@ -83,7 +83,8 @@ def serve_until_end(listen):
         except Exception:
             traceback.print_exc()
             os._exit(1)
-        print("bookshop ready 127.0.0.1:%s" % port)
+        spent = sum(os.times()[:2])
+        print("bookshop ready 127.0.0.1:%s after %.2f s of CPU time" % (port, spent))
         sys.stdout.flush()
         serve()
 

@@ -94,7 +94,7 @@ class ContainerSandbox:
             with contextlib.suppress(OSError):
                 process.kill(_KILL_SECONDS)
             process.release()
-        return CommandOutput(code, log.text)
+        return CommandOutput(code, log.text, cpu_seconds=process.cpu_seconds)
 
     def new_slot(self, name: str, *, outside: bool = False) -> ContainerSlot:  # noqa: ARG002 - no place
         """Return a new slot; its folder is made when its process is started."""
@@ -187,6 +187,11 @@ class ContainedApp:
         self._stop_seconds = stop
         self.log = process.log
         self.exit_code: int | None = None
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The CPU time that it took, None while it runs."""
+        return self._process.cpu_seconds
 
     def wait_ready(self, timeout: float) -> Endpoint | None:
         """Return the app's endpoint, None if it does not report in time that it listens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
@@ -11,11 +12,12 @@ from packaging.utils import canonicalize_name
 from matrix.cells.interface import Sandbox
 from matrix.cells.job import CellJob
 from matrix.interpreters.inspect import target_name
-from matrix.model.capture import Identity
+from matrix.model.capture import Cost, Identity
 from matrix.model.cell import Cell
 from matrix.model.environment import Image
 from matrix.probes.integrations import distribution_name
 from matrix.pypi.tags import is_same_version
+from matrix.system.timings import IDENTITY, TIMINGS
 
 _LOCKED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;]+)")
 
@@ -37,8 +39,10 @@ def read_identity(sandbox: Sandbox, *, timeout: float) -> Identity:
 
     The latter says nothing about the installation.
     """
+    began = time.monotonic()
     try:
         output = sandbox.run([str(sandbox.fixtures / "identity.py")], timeout)
+        TIMINGS.add([Cost(IDENTITY, 1, time.monotonic() - began, output.cpu_seconds or 0.0)])
         if output.code != 0:
             lines = (output.err or output.out).strip().splitlines()
             raise IdentityError(f"exit code {output.code}: {' '.join(lines[-1:])}")

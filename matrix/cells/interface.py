@@ -26,11 +26,12 @@ class SandboxError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class CommandOutput:
-    """The exit code of a short program, and the start of its output."""
+    """The exit code of a short program, the start of its output, and its CPU time if known."""
 
     code: int
     out: str
     err: str = ""
+    cpu_seconds: float | None = None
 
 
 class App(Protocol):
@@ -46,6 +47,11 @@ class App(Protocol):
     @property
     def alive(self) -> bool:
         """True while it runs."""
+        ...
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The CPU time that it took, None while it runs and where the system does not tell."""
         ...
 
     def wait_ready(self, timeout: float) -> Endpoint | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
 from matrix.probes.integrations import LIBRARY, module_name, module_path
+from matrix.system.cpu_slots import CpuSlots, cpu_count
 from matrix.system.paths import apps_dir, fixtures_dir
 
 APPS = ("django", "fastapi", "flask")
@@ -98,7 +101,7 @@ def load_per_cpu() -> float:
     if sys.platform == "win32":
         return 0.0
     try:
-        return os.getloadavg()[0] / (os.cpu_count() or 1)
+        return os.getloadavg()[0] / cpu_count()
     except OSError:
         return 0.0
 
@@ -118,7 +121,8 @@ class CellJob:
     returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
     as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
     With `bare` nothing but the bare control is run: all requests, without the tracer. A cell with a
-    `cluster` is run as a whole in that namespace. One that is `offline` fetches nothing.
+    `cluster` is run as a whole in that namespace. One that is `offline` fetches nothing. Its
+    interpreters boot in the `slots` of the machine.
     """
 
     planned: PlannedCell
@@ -143,11 +147,16 @@ class CellJob:
     bare: bool = False
     cluster: RunNamespace | None = None
     offline: bool = False
+    slots: CpuSlots | None = None
 
     @property
     def framework(self) -> str:
         """The framework or library under test."""
         return self.planned.cell.framework
+
+    def hold_cpu(self) -> contextlib.AbstractContextManager[float]:
+        """Hold a CPU of the machine for a boot; yields how many seconds it was waited for."""
+        return contextlib.nullcontext(0.0) if self.slots is None else self.slots.hold()
 
     def app(self, *, library: bool = False) -> str | None:
         """Return the argument of `serve.py`, None if there is neither an app nor a module for it.
@@ -163,6 +172,12 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         """Set it `seconds` from now."""
         self._at = time.monotonic() + seconds
+        self._lock = threading.Lock()
+
+    def extend(self, seconds: float) -> None:
+        """Move it, for a wait that is not the cell's own."""
+        with self._lock:
+            self._at += seconds
 
     @property
     def passed(self) -> bool:

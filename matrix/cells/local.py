@@ -92,6 +92,11 @@ class AppProcess:
         """True while it runs."""
         return self._tree.poll() is None
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The CPU time that it took, None while it runs and where the system does not tell."""
+        return self._tree.cpu_seconds
+
     def wait_exit(self, timeout: float = 0.0) -> int | None:
         """Return the exit code if it ends by itself within so many seconds, else None."""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -256,7 +261,7 @@ class LocalSandbox:
                 raise TimeoutError(f"no answer within {seconds:g} s")
         finally:
             process.stop()
-        return CommandOutput(code, process.log.text)
+        return CommandOutput(code, process.log.text, cpu_seconds=process.cpu_seconds)
 
     def new_slot(self, name: str, *, outside: bool = False) -> LocalSlot:  # noqa: ARG002 - no place
         """Return a slot with a new folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -13,7 +14,9 @@ KEEP_BYTES = 32_768
 READ_BYTES = 65_536
 JOIN_SECONDS = 2.0
 READY = "bookshop ready "
-_READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
+_READY_LINE = re.compile(
+    re.escape(READY) + r"127\.0\.0\.1:(?P<port>\d+)(?: after (?P<cpu>[0-9.]{1,12}) s of CPU time)?"
+)
 
 
 class BoundedLog:
@@ -27,6 +30,8 @@ class BoundedLog:
         self._dropped = 0
         self._ended = False
         self._changed = threading.Condition()
+        self.boot_cpu_seconds: float | None = None
+        """The CPU time until it was ready, as the app itself reports it."""
 
     def wait_line(self, prefix: str, timeout: float) -> str | None:
         """Return the first line that starts with `prefix`, None at the end or after the timeout.
@@ -49,7 +54,12 @@ class BoundedLog:
         """Return the port that the app reports to listen on, None if it does not in time."""
         line = self.wait_line(READY, timeout)
         match = _READY_LINE.fullmatch(line) if line else None
-        return int(match[1]) if match else None
+        if match is None:
+            return None
+        if match["cpu"]:
+            with contextlib.suppress(ValueError):
+                self.boot_cpu_seconds = float(match["cpu"])
+        return int(match["port"])
 
     def wait_end(self, timeout: float) -> bool:
         """Return whether the output ended in time."""

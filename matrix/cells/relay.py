@@ -78,7 +78,7 @@ class RelayClient:
 
     def wait_hello(self, seconds: float) -> None:
         """Wait for the relay's first frame; raises RelayLostError."""
-        version, _pid = self._wait(0, self._answers[0], seconds).numbers
+        version, _pid = self._wait(0, self._answers[0], seconds).numbers(2)
         if version != VERSION:
             raise RelayLostError(f"the relay has protocol version {version}, expected {VERSION}")
 
@@ -142,7 +142,8 @@ class RelayClient:
         killed for lack of memory, -1 if that is unknown.
         """
         frame = Frame(FrameKind.MEASURE, next(self._channels), folder.encode())
-        return self.request(frame, ANSWER_SECONDS).numbers
+        free, kills = self.request(frame, ANSWER_SECONDS).numbers(2)
+        return free, kills
 
     def request(self, frame: Frame, seconds: float) -> Frame:
         """Send a frame and return the answer; raises RelayLostError, OSError from the relay."""
@@ -271,6 +272,8 @@ class RelayedApp:
         self.channel = channel
         self.log = log
         self.ended: Future[int] = Future()
+        self.cpu_seconds: float | None = None
+        """The CPU time of it and of those that it waited for, once it has ended."""
 
     def signal(self, number: int) -> None:
         """Signal its group."""
@@ -299,7 +302,9 @@ class RelayedApp:
         elif frame.kind is FrameKind.END:
             self.log.append(b"")
         elif frame.kind is FrameKind.EXITED:
-            _resolve(self.ended, frame.numbers[0])
+            code, _kills, milliseconds = frame.numbers(3)
+            self.cpu_seconds = milliseconds / 1000
+            _resolve(self.ended, code)
 
     def lose(self, reason: str) -> None:
         """End every wait for it, as the relay was lost."""

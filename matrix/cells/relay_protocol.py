@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import struct
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct(">BII")
 NUMBER = struct.Struct(">I")
 LONGEST = 1 << 20
@@ -72,14 +72,15 @@ class Frame:
         """The payload as texts."""
         return tuple(self.payload.decode("utf-8", "replace").split("\0"))
 
-    @property
-    def numbers(self) -> tuple[int, int]:
-        """The payload as two decimal numbers; raises ProtocolError."""
+    def numbers(self, count: int) -> tuple[int, ...]:
+        """Return the payload as so many decimal numbers; raises ProtocolError."""
         try:
-            first, second = (int(text) for text in self.texts)
+            found = tuple(int(text) for text in self.texts)
         except ValueError as error:
-            raise ProtocolError(f"{self.kind.name} frame without two numbers") from error
-        return first, second
+            raise ProtocolError(f"{self.kind.name} frame without numbers") from error
+        if len(found) != count:
+            raise ProtocolError(f"{self.kind.name} frame without {count} numbers")
+        return found
 
 
 class FrameDecoder:

@@ -40,7 +40,7 @@ from matrix.cells.schedule import (
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
-from matrix.model.capture import CellCapture, Identity, ProcessCapture
+from matrix.model.capture import CellCapture, Cost, Identity, ProcessCapture
 from matrix.model.plan import CrashSubject
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
@@ -48,6 +48,7 @@ from matrix.probes.places import find_place
 from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
+from matrix.system.timings import RECORDING, TIMINGS
 
 SOAK_SETTING = "appsec"
 _WORKER_BYTES = 4 << 30
@@ -101,8 +102,15 @@ def run_cell(job: CellJob) -> CellCapture:
         lock=job.lock,
         started=started,
         seconds=time.monotonic() - began,
+        costs=_take_costs(time.monotonic() - began),
         **vars(partial),
     )
+
+
+def _take_costs(seconds: float) -> tuple[Cost, ...]:
+    """Return the costs of a cell of so many seconds, with all that this process took for it."""
+    TIMINGS.add_rest(RECORDING, seconds)
+    return TIMINGS.take()
 
 
 @dataclasses.dataclass
@@ -171,7 +179,9 @@ def _check_free_space(job: CellJob, sandbox: Sandbox) -> None:
 
 def _read_identity(job: CellJob, sandbox: Sandbox, deadline: Deadline) -> Identity:
     try:
-        return read_identity(sandbox, timeout=deadline.remaining(job.limits.identity))
+        with job.hold_cpu() as waited:
+            deadline.extend(waited)
+            return read_identity(sandbox, timeout=deadline.remaining(job.limits.identity))
     except (TimeoutError, IdentityError) as error:
         late = isinstance(error, TimeoutError)
         raise SandboxError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from matrix.agent.crashes import COUNT, describe_crash, is_killed
 from matrix.agent.observations import liveness
@@ -17,10 +17,11 @@ from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.model.capture import BARE, OUTSIDE, ProcessCapture, Soak
+from matrix.model.capture import BARE, OUTSIDE, Cost, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.places import find_place
 from matrix.probes.settings import load_settings
+from matrix.system.timings import BOOT, REQUESTS, TIMINGS
 
 # In some releases `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, and a
 # console script that was made elsewhere starts the interpreter of that machine.
@@ -41,6 +42,8 @@ class _Session:
     deadline: Deadline
     environment: dict[str, str]
     began: float = dataclasses.field(default_factory=time.monotonic)
+    started: float = 0.0
+    ready: float = 0.0
     traced: bool = True
     boot_seconds: float | None = None
     client: ProbeClient | None = None
@@ -57,8 +60,11 @@ class _Session:
         if self.failed is None:
             self.failed, self.detail = reason, detail
 
-    def run(self, slot: Slot) -> None:
-        """Run the process in `slot`; raises OSError where the agent cannot be started."""
+    def run(self, slot: Slot, release_cpu: Callable[[], None]) -> None:
+        """Run the process in `slot`; raises OSError where the agent cannot be started.
+
+        `release_cpu` is called once the app has booted, or has not.
+        """
         job, limits = self.job, self.job.limits
         with (
             Agent(origin=self.began, max_bytes=limits.agent_bytes) as agent,
@@ -81,6 +87,7 @@ class _Session:
             command = [str(sandbox.python), str(sandbox.apps / "serve.py"), app_name]
             if setting.loaded and not sandbox.injects_tracer:
                 command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
+            self.started = time.monotonic()
             try:
                 # In the app's folder, as code security only looks at code below the current one.
                 app = slot.start(command, self.environment, stop=limits.stop)
@@ -93,6 +100,8 @@ class _Session:
                 return
             stack.callback(self._stop, app)
             endpoint = app.wait_ready(self.deadline.remaining(limits.start))
+            self.ready = time.monotonic()
+            release_cpu()
             if endpoint is None:
                 self._record_failed_start(app)
             else:
@@ -154,9 +163,21 @@ class _Session:
         app.stop()
         self.exit_code = app.exit_code
         self.log = app.log.text
+        self._add_costs(app)
         first = next(iter(self.client.exchanges), None) if self.client else None
         if self.failed is Reason.BROKEN_START and first is not None and first.status is None:
             self.detail = f"{self.detail}; {describe_survivor(self.log)}"
+
+    def _add_costs(self, app: App) -> None:
+        spent = app.cpu_seconds or 0.0
+        # What the app says of itself is no more than it took.
+        boot = spent if self.boot_seconds is None else min(app.log.boot_cpu_seconds or 0.0, spent)
+        TIMINGS.add(
+            (
+                Cost(BOOT, 1, self.ready - self.started, boot),
+                Cost(REQUESTS, 1, time.monotonic() - self.ready, spent - boot),
+            )
+        )
 
     def capture(self) -> ProcessCapture:
         """Return what was captured so far."""
@@ -196,13 +217,15 @@ def run_process(
 
     `services` are the variables that tell it how to reach back ends.
     """
-    session = _Session(job, tasks, deadline, dict(services))
-    try:
-        session.run(slot)
-    except OSError as error:
-        session.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
-    except Exception as error:  # noqa: BLE001 - an error of one cell must not end the run
-        session.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    with contextlib.ExitStack() as cpu:
+        deadline.extend(cpu.enter_context(job.hold_cpu()))
+        session = _Session(job, tasks, deadline, dict(services))
+        try:
+            session.run(slot, cpu.close)
+        except OSError as error:
+            session.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - an error of one cell must not end the run
+            session.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
     capture = session.capture()
     if not tasks.counted:
         return capture

@@ -14,6 +14,7 @@ from matrix.reporting.terminal import print_closing, print_report, render_svg
 from matrix.runs.record import Record
 from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import external_from_args
+from matrix.system.timings import REPORT, TIMINGS
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
@@ -52,6 +53,11 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
 
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     """Print the report, write the requested files, and return the text of the record."""
+    with TIMINGS.phase(REPORT):
+        return _write_answers(args, console, record)
+
+
+def _write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     print_report(console, record, every=args.all)
     text = json_text(record_to_json(record))
     if args.json is not None:

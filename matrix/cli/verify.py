@@ -28,11 +28,13 @@ from matrix.features.audit.index import static_evidence
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import display, run_console
+from matrix.reporting.timings import print_timings
 from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
 from matrix.runs.run import OpenRunContext, captured_targets, context_on, exit_code, verify
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
+from matrix.system.timings import OTHER, PLAN, TIMINGS
 
 DESCRIPTION = "Run the cells and say, for every promise of the documents, whether it holds."
 EXAMPLES = """\
@@ -150,7 +152,7 @@ def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
     if selection_from_args(args):
         yield "a selector"
     of_plans = ("as_of", "lenient", "tested", "refresh")
-    of_reports = ("all", "strict", "accept_place", "json", "picture")
+    of_reports = ("all", "timings", "strict", "accept_place", "json", "picture")
     for name in (*of_plans, "cluster", "rejudge", *of_reports):
         if getattr(args, name, None):
             yield f"--{name.replace('_', '-')}"
@@ -170,6 +172,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
     group = parser.add_argument_group("run")
     add_run_options(group)
+    add_flag(group, "--timings", "print what each phase of the run took, with its CPU time")
     add_flag(group, "--rejudge", "run nothing: judge the captures of earlier runs again")
     add_flag(
         group,
@@ -202,7 +205,8 @@ def run(args: argparse.Namespace) -> int:
     options = dataclasses.replace(run_options(args), rejudge=args.rejudge, anew=args.resolve)
     with setup_from_args(args) as setup:
         note(*setup.notes)
-        plan = plan_from_args(args, setup.where, static_evidence)
+        with TIMINGS.phase(PLAN):
+            plan = plan_from_args(args, setup.where, static_evidence)
         if not plan.claims:
             raise NothingSelectedError("no claim to verify", "See: python -m matrix claims")
         with display(console, os.environ) as emit:
@@ -212,6 +216,9 @@ def run(args: argparse.Namespace) -> int:
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
     path = RecordStore.default().write(text, record.run.started)
+    if args.timings:
+        TIMINGS.add_rest(OTHER)
+        print_timings(console, TIMINGS.take(), record.run.seconds)
     close_run(console, record, path)
     return exit_code(record, strict=args.strict, accepted=args.accept_place)
 

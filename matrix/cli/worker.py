@@ -21,7 +21,8 @@ from matrix.probes.registry import load_probes
 from matrix.runs.backend import RunBackend, available_pythons, open_backend
 from matrix.runs.interface import RunContext
 from matrix.runs.keys import cell_sources
-from matrix.runs.setup import cpu_count, default_jobs, load_emulation, run_context
+from matrix.runs.setup import default_jobs, load_emulation, run_context
+from matrix.system.cpu_slots import cpu_count
 from matrix.system.paths import cache_dir
 from matrix.system.processes import ending_signals
 from matrix.system.source_files import project_version

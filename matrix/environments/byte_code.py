@@ -20,6 +20,8 @@ from matrix.environments.errors import BuildError
 from matrix.environments.toolbox import Toolbox, interpreter_id
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
+from matrix.system.cpu_slots import machine_slots
+from matrix.system.timings import BYTE_CODE, TIMINGS
 
 # The paths are in the standard input: there may be more than a command line can have.
 _COMPILE = """
@@ -72,7 +74,8 @@ def add_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> Non
 def _compile(tools: Toolbox, interpreter: Interpreter, paths: list[Path]) -> None:
     argv = [str(interpreter.executable), *_OPTIONS]
     try:
-        tools.run(argv, {}, stdin="".join(f"{path}\n" for path in paths))
+        with machine_slots().hold(), TIMINGS.phase(BYTE_CODE):
+            tools.run(argv, {}, stdin="".join(f"{path}\n" for path in paths))
     except BuildError as error:
         if error.reason is not Reason.BUILD_FAILED:
             raise

@@ -36,6 +36,7 @@ from matrix.environments.toolbox import Runner, Toolbox, interpreter_id, run
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.client import CachedIndex, Index, index_url
+from matrix.system.timings import BUILD, RESOLVE, TIMINGS
 
 # Part of every key: raise them to invalidate existing environments, or locks.
 _FORMAT = "environment/2"
@@ -183,7 +184,8 @@ class ContentStore(Generic[_R]):
     def _resolve_to_file(self, key: str, runtime: _R, requirements: Requirements) -> Content:
         def resolve() -> Content:
             self._folders.check_space()
-            return self._resolve(runtime, requirements)
+            with TIMINGS.phase(RESOLVE):
+                return self._resolve(runtime, requirements)
 
         self._resolved[key] = self._attempts.make(
             key, lambda: self._lock_files.ensure(key, requirements, resolve, anew=self.anew)
@@ -199,7 +201,8 @@ class ContentStore(Generic[_R]):
         missing: str,
     ) -> Environment:
         """Return the environment that `fill` writes; `missing` is the problem where it has not."""
-        self._folders.ensure(key, lambda: self._find(runtime, lock) is not None, fill)
+        with TIMINGS.phase(BUILD):
+            self._folders.ensure(key, lambda: self._find(runtime, lock) is not None, fill)
         environment = self._find(runtime, lock)
         if environment is None:
             raise BuildError(Reason.BUILD_FAILED, missing)

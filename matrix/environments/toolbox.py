@@ -33,6 +33,7 @@ from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.proxies import proxy_exceptions
 from matrix.system.sandbox import View, python_paths
 from matrix.system.sandboxed import ProcessLimits, SandboxedTree, mechanism
+from matrix.system.timings import TIMINGS
 
 _WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 # Compilers, for source distributions.
@@ -68,11 +69,12 @@ class Command:
 
 @dataclasses.dataclass(frozen=True)
 class CommandResult:
-    """Exit code, standard output, and standard error."""
+    """Exit code, standard output, standard error, and the CPU time if it is known."""
 
     code: int
     out: str
     err: str
+    cpu_seconds: float | None = None
 
 
 Runner = Callable[[Command], CommandResult]
@@ -114,7 +116,7 @@ def run(command: Command, *, start: Callable[..., ProcessTree] = ProcessTree) ->
         finally:
             CHILDREN.remove(tree)
             tree.close()
-        return CommandResult(code, _text(out), _text(err))
+        return CommandResult(code, _text(out), _text(err), tree.cpu_seconds)
 
 
 def child_environment(
@@ -297,6 +299,7 @@ class Toolbox:
                 result = self.runner(Command(argv, environ, folder, self.seconds, stdin, view))
             except OSError as error:
                 raise from_os_error(error) from error
+        TIMINGS.add_cpu(result.cpu_seconds)
         if result.code != 0:
             raise from_log(f"{result.out}\n{result.err}", only_binary)
         if incomplete_warning and incomplete_warning in result.err:

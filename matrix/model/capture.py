@@ -161,6 +161,29 @@ class ProcessCapture:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cost:
+    """The cost of a phase of a run: how many times, seconds, and seconds of CPU time, in all.
+
+    Phases that run at the same time have their seconds each, so that these add up to more than a
+    run took.
+    """
+
+    phase: str
+    count: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the sum of two costs of one phase."""
+        return Cost(
+            self.phase,
+            self.count + other.count,
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class CellCapture:
     """A whole run of a cell. `failed` and `detail` are set where no process can be judged.
 
@@ -168,7 +191,7 @@ class CellCapture:
     the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
     on the machine itself. `services` are the back ends that it could reach.
     `isolated` is whether the cell was kept from the network, and `not_isolated` are the parts of
-    the machine that it was not kept from, as `PARTS` names them.
+    the machine that it was not kept from, as `PARTS` names them. `costs` are what its phases took.
     """
 
     cell: str
@@ -186,6 +209,7 @@ class CellCapture:
     services: tuple[Backend, ...] = ()
     isolated: bool = True
     not_isolated: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, which share objects with the capture: do not change them."""
@@ -206,6 +230,7 @@ class CellCapture:
                 "failed": Reason(data["failed"]) if data["failed"] else None,
                 "isolated": _is_isolated(data),
                 "not_isolated": _not_isolated(data),
+                "costs": tuple(Cost(**item) for item in data.get("costs", ())),
             }
         )
 

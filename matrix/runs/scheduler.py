@@ -52,6 +52,7 @@ from matrix.runs.keys import (
 from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.result_store import ResultStore
+from matrix.system.timings import JUDGE, TIMINGS
 
 
 @dataclasses.dataclass
@@ -163,7 +164,9 @@ class Scheduler:
             self._add(self._plan.cells, fallback=False)
             while self._cells and not self._interrupted and not self._lost:
                 self._start_cells()
-                self._handle(self._messages.get())
+                message = self._messages.get()
+                with TIMINGS.phase(JUDGE):
+                    self._handle(message)
         finally:
             if self._builders:
                 self._builders.stop()
@@ -301,6 +304,7 @@ class Scheduler:
             if not self._lost:
                 self._lost, self._lost_to = capture.detail or "it does not answer", capture.failed
             return
+        TIMINGS.add(capture.costs)
         entry, warning = self._store.keep(capture, cell.base, cell.planned, self._probes)
         if warning:
             self._warn(warning)

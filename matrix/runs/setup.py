@@ -6,9 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import functools
-import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -37,6 +35,7 @@ from matrix.runs.interface import CellRequest, Environments, RunContext, SystemC
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner, run_services
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService
+from matrix.system.cpu_slots import WAIT_SECONDS, cpu_count, machine_slots
 from matrix.system.files import read_data
 from matrix.system.paths import cache_dir
 
@@ -100,12 +99,13 @@ class JobFactory:
             keep=self.keep,
             services=self.services(planned),
             offline=self.offline,
+            slots=machine_slots(),
         )
         if runs_on_cluster(planned.cell.place):
             # Its processes run one after the other, on another machine than this one.
             cell = self.limits.cell * job.parallel
             limits = dataclasses.replace(self.limits, cell=cell)
-            return dataclasses.replace(job, cluster=self.cluster, limits=limits)
+            return dataclasses.replace(job, cluster=self.cluster, limits=limits, slots=None)
         if environment.image is None or self.backend.labels is None:
             return job
         return dataclasses.replace(
@@ -121,6 +121,8 @@ _CELLS_PER_CPU = 2
 
 # Beyond a cell's own limit: then the worker itself is stuck.
 _GRACE_SECONDS = 60.0
+# How many boots of a cell, one after the other, may have to wait for a CPU as long as is possible.
+_CPU_WAITS = 10
 # Making an environment is mostly waiting for the index.
 _BUILDERS = 4
 
@@ -281,14 +283,7 @@ def job_seconds(job: CellJob) -> float:
     """Return how long a worker may take for a job: one that takes longer hangs, and is ended."""
     # Once more for the count of processes after a crash.
     seconds = job.limits.cell * (job.planned.repeats + 1) + _GRACE_SECONDS
-    return seconds + seconds_to_start(job)
-
-
-def cpu_count() -> int:
-    """Return the number of CPUs that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return seconds + seconds_to_start(job) + (_CPU_WAITS * WAIT_SECONDS if job.slots else 0.0)
 
 
 @contextlib.contextmanager

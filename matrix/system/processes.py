@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 
 _Child = TypeVar("_Child")
 
+_FIRST_POLL_SECONDS = 0.0005
 _POLL_SECONDS = 0.02
 
 Stream = int | IO[bytes]
@@ -28,9 +29,14 @@ Stream = int | IO[bytes]
 
 
 class ProcessTree:
-    """A process and its descendants; close it in any case. `process` is the first one."""
+    """A process and its descendants; close it in any case. `process` is the first one.
+
+    `cpu_seconds` is the CPU time of the first one and of those that it waited for, once it has
+    ended; None where the system does not tell.
+    """
 
     process: subprocess.Popen[bytes]
+    cpu_seconds: float | None = None
 
     def __init__(  # noqa: PLR0913 - the parts of a process
         self,
@@ -48,6 +54,7 @@ class ProcessTree:
         Its processes inherit the file descriptors `pass_fds`, except on Windows.
         """
         flags = 0
+        self._reaping = threading.Lock()
         if sys.platform == "win32":
             from matrix.system.windows_jobs import FLAGS, WindowsJob  # noqa: PLC0415 - Windows
 
@@ -82,21 +89,38 @@ class ProcessTree:
 
         After an `exec` that is the code of the program that replaced it, on Windows, too.
         """
-        code = self.process.poll()
-        if sys.platform == "win32" and code == 0:
-            return self._job.successor_exit_code()
-        return code
+        if sys.platform == "win32":
+            code = self.process.poll()
+            return self._job.successor_exit_code() if code == 0 else code
+        with self._reaping:
+            if self.process.returncode is None:
+                self._reap()
+        return self.process.returncode
+
+    def _reap(self) -> None:
+        """As `Popen.poll`, which does not tell the CPU time."""
+        if sys.platform == "win32":
+            return
+        try:
+            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        except ChildProcessError:
+            self.process.poll()
+            return
+        if pid:
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds = usage.ru_utime + usage.ru_stime
 
     def wait(self, seconds: float) -> int:
         """Wait for the exit code of the first process; raise subprocess.TimeoutExpired."""
-        if sys.platform != "win32":
-            return self.process.wait(seconds)
         until = time.monotonic() + seconds
-        self.process.wait(seconds)
+        if sys.platform == "win32":
+            self.process.wait(seconds)
+        pause = _FIRST_POLL_SECONDS
         while (code := self.poll()) is None:
             if time.monotonic() > until:
                 raise subprocess.TimeoutExpired(self.process.args, seconds)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _POLL_SECONDS)
         return code
 
     def terminate(self) -> None:

@@ -157,6 +157,8 @@ class SandboxedTree:
             "limits": dataclasses.asdict(limits or default_limits()),
         }
         self.exit_code: int | None = None
+        self.cpu_seconds: float | None = None
+        """The CPU time of the tree, once the first process has ended."""
         self._received = b""
         self._control = _LAUNCHER.send(request, streams)
         self._readable = selectors.DefaultSelector()
@@ -172,7 +174,7 @@ class SandboxedTree:
     def poll(self) -> int | None:
         """Return the exit code of the first process, None while it runs."""
         if self.exit_code is None and (answer := self._receive(0.0)) is not None:
-            self.exit_code = answer["code"]
+            self._end(answer)
         return self.exit_code
 
     def wait(self, seconds: float) -> int:
@@ -181,7 +183,7 @@ class SandboxedTree:
             answer = self._receive(seconds)
             if answer is None:
                 raise subprocess.TimeoutExpired("a sandboxed process", seconds)
-            self.exit_code = answer["code"]
+            return self._end(answer)
         return self.exit_code
 
     def terminate(self) -> None:
@@ -199,6 +201,11 @@ class SandboxedTree:
             self.wait(_END_SECONDS)
         self._readable.close()
         self._control.close()
+
+    def _end(self, answer: Mapping[str, Any]) -> int:
+        code: int = answer["code"]
+        self.exit_code, self.cpu_seconds = code, answer.get("cpu")
+        return code
 
     def _send(self, command: bytes) -> None:
         with contextlib.suppress(OSError):  # it has ended

@@ -75,8 +75,8 @@ def test_a_payload_that_is_not_a_number_is_invalid(payload: bytes) -> None:
 @pytest.mark.parametrize("payload", [b"", b"1", b"a\0b", b"1\0002\0003"])
 def test_a_payload_that_is_not_two_numbers_is_invalid(payload: bytes) -> None:
     with pytest.raises(ProtocolError):
-        _ = Frame(FrameKind.EXITED, 2, payload).numbers
-    assert Frame(FrameKind.EXITED, 2, b"-9\x001").numbers == (-9, 1)
+        Frame(FrameKind.EXITED, 2, payload).numbers(2)
+    assert Frame(FrameKind.EXITED, 2, b"-9\x001").numbers(2) == (-9, 1)
 
 
 def test_a_frame_that_is_too_long_is_refused() -> None:

@@ -65,7 +65,15 @@ def python(tmp_path: Path, code: str, seconds: float = 30, stdin: str = "") -> C
 
 def test_a_run_gives_code_and_output(tmp_path: Path) -> None:
     code = "import sys; print(sys.stdin.read()); sys.stderr.write('b'); sys.exit(3)"
-    assert python(tmp_path, code, stdin="a") == CommandResult(3, f"a{os.linesep}", "b")
+    result = python(tmp_path, code, stdin="a")
+    assert dataclasses.replace(result, cpu_seconds=None) == CommandResult(3, f"a{os.linesep}", "b")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks wait4(2)")
+def test_a_run_tells_the_cpu_time_that_it_took(tmp_path: Path) -> None:
+    spent = python(tmp_path, "import time\nwhile time.process_time() < 0.3: pass").cpu_seconds
+    assert spent is not None
+    assert 0.3 <= spent < 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="looks at process groups")

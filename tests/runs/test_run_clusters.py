@@ -50,7 +50,7 @@ def request(cell: str) -> CellRequest:
 
 
 def factory(folder: Path, here: RunBackend, namespace: RunNamespace | None) -> JobFactory:
-    return JobFactory({}, folder, here, *cell_limits(here), cluster=namespace)
+    return JobFactory({}, folder, here, *cell_limits(here), cluster=namespace, load=lambda: 0.0)
 
 
 def test_a_cell_in_a_pod_is_given_the_namespace_and_time_to_start(
