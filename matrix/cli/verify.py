@@ -90,9 +90,10 @@ def check_cluster_options(args: argparse.Namespace) -> None:
         ("keep", "the workers do not keep the folders of cells"),
         ("jobs", "each worker has its own number of cells at a time: worker --jobs"),
         ("resolve", "the workers make the environments"),
+        ("first-answer", "the cluster has all cells from the beginning"),
         ("context", "the workers of a Dask cluster run cells on their own machines"),
     ):
-        if args.cluster and getattr(args, option):
+        if args.cluster and getattr(args, option.replace("-", "_")):
             raise UsageError(
                 f"--{option} and --cluster exclude each other: {reason}", "Leave one of them out."
             )
@@ -152,7 +153,7 @@ def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
     if selection_from_args(args):
         yield "a selector"
     of_plans = ("as_of", "lenient", "tested", "refresh")
-    of_reports = ("all", "timings", "strict", "accept_place", "json", "picture")
+    of_reports = ("all", "timings", "first_answer", "strict", "accept_place", "json", "picture")
     for name in (*of_plans, "cluster", "rejudge", *of_reports):
         if getattr(args, name, None):
             yield f"--{name.replace('_', '-')}"
@@ -172,6 +173,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
     group = parser.add_argument_group("run")
     add_run_options(group)
+    add_flag(
+        group,
+        "--first-answer",
+        "leave out the cells of claims that others have refuted: fewer cells, the same outcomes",
+    )
     add_flag(group, "--timings", "print what each phase of the run took, with its CPU time")
     add_flag(group, "--rejudge", "run nothing: judge the captures of earlier runs again")
     add_flag(
@@ -202,7 +208,9 @@ def run(args: argparse.Namespace) -> int:
         return run_shard_from_args(args)
     _check_options(args)
     console = run_console(stderr=to_stdout(args.json))
-    options = dataclasses.replace(run_options(args), rejudge=args.rejudge, anew=args.resolve)
+    options = dataclasses.replace(
+        run_options(args), rejudge=args.rejudge, anew=args.resolve, first_answer=args.first_answer
+    )
     with setup_from_args(args) as setup:
         note(*setup.notes)
         with TIMINGS.phase(PLAN):
@@ -226,7 +234,15 @@ def run(args: argparse.Namespace) -> int:
 def _check_options(args: argparse.Namespace) -> None:
     if args.manifest is not None:
         raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
-    for one, other in (("fresh", "rejudge"), ("resolve", "rejudge"), ("resolve", "offline")):
+    for one, other in (
+        ("fresh", "rejudge"),
+        ("first_answer", "rejudge"),
+        ("resolve", "rejudge"),
+        ("resolve", "offline"),
+    ):
         if getattr(args, one) and getattr(args, other):
-            raise UsageError(f"--{one} and --{other} exclude each other", "Leave one of them out.")
+            option = one.replace("_", "-")
+            raise UsageError(
+                f"--{option} and --{other} exclude each other", "Leave one of them out."
+            )
     check_folders(args.json, args.picture)

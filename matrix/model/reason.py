@@ -36,6 +36,7 @@ class Reason(str, enum.Enum):
     WRONG_INSTALL = "wrong-install"
     # Set by the run.
     NOT_RUN = "not-run"
+    NOT_NEEDED = "not-needed"
     INTERRUPTED = "interrupted"
     TIMED_OUT = "timed-out"
     CRASHED = "crashed"

@@ -52,6 +52,7 @@ _NOT_RUN = {
     Reason.INTERRUPTED,
     Reason.NO_IMAGE,
     Reason.NO_INTERPRETER,
+    Reason.NOT_NEEDED,
     Reason.POD_REFUSED,
     Reason.WORKER_LOST,
 }

@@ -45,6 +45,7 @@ class Builders:
         self._requests: queue.PriorityQueue[tuple[int, PlannedCell | None]] = queue.PriorityQueue()
         self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
+        self._withdrawn: set[int] = set()
 
     def request(self, order: int, planned: PlannedCell) -> None:
         """Build the environment of a cell; `order` is unique, the lowest is built first."""
@@ -54,6 +55,10 @@ class Builders:
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def withdraw(self, order: int) -> None:
+        """Build no environment for a cell any more, unless that has begun."""
+        self._withdrawn.add(order)
 
     def stop(self) -> None:
         """Begin no other build, and end idle threads."""
@@ -66,6 +71,8 @@ class Builders:
             order, planned = self._requests.get()
             if planned is None or self._stopped.is_set():
                 return
+            if order in self._withdrawn:
+                continue
             start = self._clock.seconds()
             outcome: Environment | BuildError
             try:

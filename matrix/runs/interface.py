@@ -23,6 +23,8 @@ Report = Callable[[str], None]
 
 STOPPED = "the run was stopped"
 """The detail of cells that did not end before their run was stopped."""
+NOT_NEEDED = "every claim that it is for was refuted by other cells before it began"
+"""The detail of cells that a run left out because it was asked for first answers only."""
 
 
 class Environments(Protocol):
@@ -115,6 +117,7 @@ class RunContext:
     `environments` is None where the runner finds environments itself, as a cluster does. `engine`
     is the container engine's name, "" where cells run on this machine. At most `emulated_jobs`
     cells for `emulated` targets run at a time. `place` describes where cells run on other machines.
+    With `first_answer`, cells that can change no outcome any more are not run.
     """
 
     environments: Environments | None
@@ -126,6 +129,7 @@ class RunContext:
     emulated: frozenset[str] = frozenset()
     emulated_jobs: int = 1
     place: str = ""
+    first_answer: bool = False
 
     def iso_time(self) -> str:
         """Return the time of day, as captures have it."""

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from matrix.judging.claims import judge
 from matrix.judging.fallbacks import EndedProbe, next_control, next_count
 from matrix.judging.findings import FindingTable
+from matrix.judging.parts import judge_part
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
 from matrix.model.reason import Reason
-from matrix.model.verdict import Verdict
+from matrix.model.verdict import Outcome, Verdict
 
 # A cell and a probe that runs in it, ended or not.
 _CellProbe = EndedProbe
@@ -50,6 +51,8 @@ class Progress:
         self._open: Counter[str] = Counter()
         self._changed: dict[str, set[int]] = defaultdict(set)
         self._reached: dict[str, Verdict] = {}
+        # Claims that a part has refuted, whatever else their cells will show.
+        self._refuted: set[str] = set()
         self._static = {evidence.claim: evidence for evidence in plan.static}
         for omission in plan.omissions:
             self._omissions[omission.claim].append(omission)
@@ -99,6 +102,30 @@ class Progress:
                 break
             else:
                 yield from self._counts_for(part)
+                if self._is_refuted(part):
+                    self._refuted.add(claim)
+
+    def refutes(self, claims: Iterable[str]) -> bool:
+        """Return whether one of the claims is refuted, whatever its other cells will show."""
+        return any(claim in self._refuted for claim in claims)
+
+    def is_needed(self, planned: PlannedCell) -> bool:
+        """Return whether a cell can still change the outcome of a claim, or is for none."""
+        claims = [
+            claim
+            for probe in planned.probes
+            for claim in self._claims_of.get((planned.cell, probe), ())
+        ]
+        return not claims or any(
+            claim not in self._refuted and claim not in self._reached for claim in claims
+        )
+
+    def _is_refuted(self, part: Part) -> bool:
+        """Return whether a part is refuted, and no cell that it waits for can change that."""
+        own = ((cell, part.probe) for cell in part.cells)
+        if any(each in self._expected and each not in self._ended for each in own):
+            return False
+        return judge_part(part, self.findings).outcome is Outcome.REFUTED
 
     def _counts_for(self, part: Part) -> Iterator[PlannedCell]:
         """Yield the cell in which processes must be counted for a part, once in a run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import queue
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 
 from matrix.environments.errors import BuildError
@@ -35,6 +35,7 @@ from matrix.runs.events import (
     WarningRaised,
 )
 from matrix.runs.interface import (
+    NOT_NEEDED,
     STOPPED,
     CellRequest,
     CellResult,
@@ -53,6 +54,9 @@ from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.result_store import ResultStore
 from matrix.system.timings import JUDGE, TIMINGS
+
+_LAST = 1 << 40
+"""Added to the order of cells that nobody needs any more."""
 
 
 @dataclasses.dataclass
@@ -76,14 +80,20 @@ class QueuedCell:
 
 
 class ReadyQueue:
-    """Cells that can run now, by their order.
+    """Cells that can run now, by their order; those that nobody needs any more come last.
 
     At most `emulated_jobs` cells for `emulated` targets run at a time: other cells wait for half of
     their time, these compute all the time, and slow each other down until they time out.
     """
 
-    def __init__(self, emulated: frozenset[str], emulated_jobs: int) -> None:
+    def __init__(
+        self,
+        emulated: frozenset[str],
+        emulated_jobs: int,
+        is_needed: Callable[[PlannedCell], bool] = lambda _planned: True,
+    ) -> None:
         self._emulated = emulated
+        self._is_needed = is_needed
         self._emulated_jobs = emulated_jobs
         self._fast: list[tuple[int, QueuedCell]] = []
         self._slow: list[tuple[int, QueuedCell]] = []
@@ -97,8 +107,12 @@ class ReadyQueue:
         slow = self._slow
         if slow and sum(map(self._is_slow, running)) >= self._emulated_jobs:
             slow = []
-        first = min((heap for heap in (self._fast, slow) if heap), default=None)
-        return heapq.heappop(first)[1] if first else None
+        while heap := min((heap for heap in (self._fast, slow) if heap), default=None):
+            order, cell = heapq.heappop(heap)
+            if order >= _LAST or self._is_needed(cell.planned):
+                return cell
+            heapq.heappush(heap, (order + _LAST, cell))
+        return None
 
     def _is_slow(self, cell: QueuedCell) -> bool:
         return cell.planned.cell.target in self._emulated
@@ -132,7 +146,7 @@ class Scheduler:
         # Reentrant: a signal handler may put while the loop gets.
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._cells: dict[int, QueuedCell] = {}
-        self._ready = ReadyQueue(context.emulated, context.emulated_jobs)
+        self._ready = ReadyQueue(context.emulated, context.emulated_jobs, self._progress.is_needed)
         self._running: dict[_Running, QueuedCell] = {}
         self._records: list[CellRecord] = []
         self._queued = 0
@@ -243,6 +257,8 @@ class Scheduler:
             cell = self._ready.take(self._running.values())
             if cell is None:
                 return
+            if cell.order not in self._cells:
+                continue  # it was left out
             if cell.environment is not None:
                 # Where the runner finds environments, nobody reports when a cell begins.
                 self._emit(CellStarted(cell.id))
@@ -262,7 +278,9 @@ class Scheduler:
             self._end_cell(self._running.pop(message), message.result())
 
     def _end_build(self, built: BuildResult) -> None:
-        cell = self._cells[built.order]
+        cell = self._cells.get(built.order)
+        if cell is None:
+            return  # it was left out while its environment was built
         if isinstance(built.outcome, BuildError):
             self._emit(EnvironmentFailed(cell.id, built.outcome.reason, built.outcome.detail))
             self._fail(cell, built.outcome)
@@ -331,6 +349,24 @@ class Scheduler:
                 self._emit(ControlAdded(control.cell.id, claim))
                 self._add((control,), fallback=True)
         self._reach(claims)
+        if self._context.first_answer and self._progress.refutes(claims):
+            self._leave_out_unneeded()
+
+    def _leave_out_unneeded(self) -> None:
+        """Record the cells that can change no outcome any more as not needed, without a line in the
+        journal.
+        """
+        running = {cell.order for cell in self._running.values()}
+        for cell in [cell for cell in self._cells.values() if cell.order not in running]:
+            planned = cell.planned
+            if self._progress.is_needed(planned):
+                continue
+            del self._cells[cell.order]
+            if self._builders:
+                self._builders.withdraw(cell.order)
+            self._record_unrun(cell, Reason.NOT_NEEDED, NOT_NEEDED)
+            self._emit(CellFinished(cell.id, Reason.NOT_NEEDED, NOT_NEEDED, 0.0, reused=False))
+            self._reach(self._progress.end(planned))
 
     def _reach(self, claims: Iterable[str]) -> None:
         for verdict in self._progress.reach(claims):
@@ -343,15 +379,18 @@ class Scheduler:
             reason, detail = self._lost_to, self._lost
             self._warn(f"the {_LOST[reason]} was lost ({detail}): {len(self._cells)} cells not run")
         for cell in sorted(self._cells.values(), key=lambda cell: cell.order):
-            planned = cell.planned
-            if planned.count is not None:
-                continue
-            capture = capture_not_run(planned, cell.key, reason, detail)
-            for finding in findings_of(capture, planned.probes, self._probes):
-                self._progress.findings.add(finding)
-            record = CellRecord(planned.cell, planned.probes, reason, detail, key=cell.key)
-            self._records.append(dataclasses.replace(record, fallback=cell.fallback))
+            self._record_unrun(cell, reason, detail)
         self._cells.clear()
+
+    def _record_unrun(self, cell: QueuedCell, reason: Reason, detail: str) -> None:
+        planned = cell.planned
+        if planned.count is not None:
+            return
+        capture = capture_not_run(planned, cell.key, reason, detail)
+        for finding in findings_of(capture, planned.probes, self._probes):
+            self._progress.findings.add(finding)
+        record = CellRecord(planned.cell, planned.probes, reason, detail, key=cell.key)
+        self._records.append(dataclasses.replace(record, fallback=cell.fallback))
 
     def _report(self, text: str) -> None:
         self._messages.put(Message(text))

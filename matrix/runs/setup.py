@@ -138,7 +138,8 @@ class RunOptions:
     cell may take so many times as long. Results older than `since` are not reused. With `content`
     all files of environments are compared with what was built, not only their metadata. With `anew`
     every environment is resolved once more, and compared with the committed locks. `cluster` is the
-    context of the kubeconfig whose cluster runs the cells of places on one, "" for none.
+    context of the kubeconfig whose cluster runs the cells of places on one, "" for none. With
+    `first_answer`, cells that can change no outcome any more are left out.
     """
 
     fresh: bool = False
@@ -154,6 +155,7 @@ class RunOptions:
     content: bool = False
     anew: bool = False
     cluster: str = ""
+    first_answer: bool = False
 
 
 @contextlib.contextmanager
@@ -194,6 +196,7 @@ def run_context(
                 engine=backend.where.engine,
                 emulated=backend.where.emulated,
                 emulated_jobs=load_emulation().cells_per_cpu * cpu_count(),
+                first_answer=options.first_answer,
             )
         finally:
             contained.close()

@@ -56,6 +56,7 @@ class SchedulerRun:
         judge: str = "",
         journal: Journal | None = None,
         engine: str = "",
+        first_answer: bool = False,
     ) -> None:
         self.events: list[Event] = []
         self.runner = runner
@@ -76,6 +77,7 @@ class SchedulerRun:
             jobs=1,
             builders=1,
             engine=engine,
+            first_answer=first_answer,
         )
         self.scheduler = Scheduler(of or plan(), probes, context, store, self.events.append)
 
