@@ -27,6 +27,7 @@ from matrix.cells.schedule import (
     ProcessTasks,
     Task,
     bare_process,
+    claimed_tasks,
     compared_tasks,
     failed_tasks,
     outside_processes,
@@ -35,6 +36,7 @@ from matrix.cells.schedule import (
     suspect_tasks,
     switched_off,
     tasks_of,
+    undocumented_tasks,
     without_switched_off,
 )
 from matrix.cells.session import run_process
@@ -230,12 +232,14 @@ def _run_processes(
             return tuple(run(bare_process(tasks)))
         if only is not None:
             return _count(only, tasks, run, off_too=False)
-        first = without_switched_off(tasks)
-        decisive = [task for task in first if task.probe in job.planned.decisive]
-        bare = bare_process(compared_tasks(first))
+        first = without_switched_off(claimed_tasks(tasks))
+        bare = bare_process(compared_tasks((*first, *undocumented_tasks(tasks, first))))
         outside = outside_processes(first) if job.planned.cell.place else ()
         captures = tuple(run((*schedule(first), *soak, *bare, *outside)))
         tracer = job.planned.cell.ddtrace
+        asides = undocumented_tasks(tasks, failed_tasks(first, captures, tracer))
+        captures = (*captures, *run(schedule(asides)))
+        decisive = [task for task in (*first, *asides) if task.probe in job.planned.decisive]
         failed = failed_tasks(decisive, captures, tracer)
         suspect = suspect_tasks(failed, captures, tracer)
         apart = any(capture.failed is Reason.CRASHED for capture in captures)

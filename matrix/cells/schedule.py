@@ -73,6 +73,24 @@ def tasks_of(probes: Iterable[Probe], framework: str) -> tuple[Task, ...]:
     )
 
 
+def claimed_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Return the tasks of channels that a claim may be about, or that were asked for."""
+    return tuple(task for task in tasks if task.channel.claimed)
+
+
+def undocumented_tasks(tasks: Iterable[Task], failed: Iterable[Task]) -> tuple[Task, ...]:
+    """Return the tasks of no claim that may tell why other channels of their probes `failed`.
+
+    Their switches are not documented: what they show is a remark on a channel that shows nothing.
+    """
+    probes = {task.probe for task in failed if not task.control}
+    return tuple(
+        task
+        for task in tasks
+        if task.probe in probes and not (task.channel.claimed or task.channel.documented)
+    )
+
+
 def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
     """Return one process per setting and app, the one that has to wait longest first."""
     groups: dict[tuple[str, bool], list[Task]] = {}

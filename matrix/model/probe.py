@@ -183,9 +183,11 @@ class Channel:
     is sent before the configs are pushed; None is for a channel that cannot be disabled. `configs`
     are pushed by remote configuration and acknowledged before the stimuli are sent, and withdrawn
     after them. The channel shows the capability when every decisive stimulus shows its evidence.
-    Without `documented`, its switches are experimental, or force what a release has off: it is part
-    of no claim, and a remark. Without `soaked`, a crash in the soak of its setting does not count
-    against it, because it is about something else than the feature that the setting enables.
+    Without `documented`, its switches are experimental, or force what a release has off: it is a
+    remark. Without `claimed`, no claim is about it: it runs where `minimum` asks for it, and one
+    that is not documented beside a claimed one that shows nothing. Without `soaked`, a crash in the
+    soak of its setting does not count against it, because it is about something else than the
+    feature that the setting enables.
     """
 
     name: str
@@ -194,6 +196,7 @@ class Channel:
     control: str | None = "off"
     configs: tuple[RemoteConfig, ...] = ()
     documented: bool = True
+    claimed: bool = True
     soaked: bool = True
 
 

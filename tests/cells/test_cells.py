@@ -122,6 +122,30 @@ def test_only_a_decisive_probe_is_repeated_and_only_where_it_failed(tmp_path: Pa
     assert runs == [("appsec", 0), ("appsec", 1), ("appsec", 2), ("off", 0)]
 
 
+def with_more_channels() -> Probe:
+    """Return a probe with channels that no claim is about: an undocumented one, and another one."""
+    (static,) = DETECTION.channels
+    other = dataclasses.replace(static, name="other", setting="iast", claimed=False)
+    undocumented = dataclasses.replace(
+        other, name="forced", setting="forced-telemetry", documented=False
+    )
+    return dataclasses.replace(DETECTION, channels=(static, undocumented, other))
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings"),
+    [("good", {"appsec", "off"}), ("blind", {"appsec", "off", "forced-telemetry"})],
+)
+def test_what_no_claim_is_about_runs_only_to_tell_why_another_channel_fails(
+    tmp_path: Path, mode: str, settings: set[str]
+) -> None:
+    job = fake_job(tmp_path, mode, probes=(with_more_channels(),), decisive=("detection",))
+    capture = run_cell(job)
+    assert {item.setting for item in capture.processes} == settings
+    forced = [item.repeat for item in capture.processes if item.setting == "forced-telemetry"]
+    assert forced == ([0, 1, 2] if "forced-telemetry" in settings else [])
+
+
 def repeated(folder: Path, mode: str, repeats: int, probes: tuple[Probe, ...]) -> CellJob:
     job = fake_job(folder, mode, probes=probes, decisive=(probes[0].name,))
     return dataclasses.replace(job, planned=dataclasses.replace(job.planned, repeats=repeats))

@@ -12,6 +12,8 @@ from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks
 from matrix.errors import UsageError
 from matrix.model.capture import BARE
 from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Probe, Stimulus
+from matrix.planning.coverage import load_coverage
+from matrix.probes.integrations import is_library_probe
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.system.paths import apps_dir, fixtures_dir
@@ -106,6 +108,19 @@ def test_no_channel_that_is_documented_is_asked_with_other_switches() -> None:
     assert forced == {item.setting for _, item in CHANNELS if not item.documented}
     assert not forced & {item.setting for _, item in CHANNELS if item.documented}
     assert settings.get("appsec").environment == {"DD_APPSEC_ENABLED": "true"}
+
+
+def test_the_channels_that_are_claimed_are_those_that_a_claim_can_be_about() -> None:
+    rules = [each for rule in load_coverage().rules.values() for each in (rule, *rule.others)]
+    claimed = {(rule.probe, name) for rule in rules for name in rule.channels}
+    claimed |= {(rule.probe, name) for rule in rules for _, name in rule.named}
+    claimed |= {(rule.probe, shown) for rule in rules for _, shown in rule.denied}
+    assert {
+        (name, channel.name)
+        for name, probe in PROBES.items()
+        for channel in probe.channels
+        if channel.claimed and not is_library_probe(name)
+    } == {(name, channel) for name, channel in claimed if not is_library_probe(name)}
 
 
 def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> None:

@@ -17,7 +17,7 @@ from matrix.features.minimum.observations import (
 )
 from matrix.features.minimum.scout import with_most_starts
 from matrix.features.minimum.search import Bisection, Exhaustive, JointSearch
-from matrix.features.minimum.search_plan import SearchPlan
+from matrix.features.minimum.search_plan import SearchPlan, searched_probes
 from matrix.judging.sentences import evidence_text
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
@@ -100,7 +100,7 @@ def search_minimums(
 
     One run at a time uses the results folder. Ctrl-C and SIGTERM end a search softly.
     """
-    probes = load_probes()
+    probes = searched_probes(load_probes(), plans)
     with open_results(results_dir()) as results:
         store = results.store(options, probes)
         with run_context(results.folder, options, probes, backend) as context:

@@ -11,6 +11,7 @@ from packaging.version import Version
 from matrix.errors import NothingSelectedError, UsageError, did_you_mean
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
@@ -100,6 +101,19 @@ def select_channels(rule: CoverageRule, names: Sequence[str]) -> tuple[str, ...]
                 f"Channels: {', '.join(channels)}.",
             )
     return tuple(name for name in channels if name in names)
+
+
+def searched_probes(probes: Mapping[str, Probe], plans: Sequence[SearchPlan]) -> dict[str, Probe]:
+    """Return the probes with the channels that are searched as claimed ones: cells run them."""
+    searched = dict(probes)
+    for plan in plans:
+        probe = searched[plan.probe]
+        channels = tuple(
+            dataclasses.replace(channel, claimed=channel.claimed or channel.name in plan.channels)
+            for channel in probe.channels
+        )
+        searched[plan.probe] = dataclasses.replace(probe, channels=channels)
+    return searched
 
 
 def _unknown_subject(

@@ -35,6 +35,7 @@ PROBE = Probe(
             setting="experimental-api-security",
             stimuli=_STIMULI,
             documented=False,
+            claimed=False,
         ),
     ),
 )

@@ -31,6 +31,7 @@ PROBE = Probe(
             name="url",
             setting="off",
             control="untraced",
+            claimed=False,
             stimuli=(
                 Stimulus(
                     name="url-tag",

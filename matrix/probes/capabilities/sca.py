@@ -27,7 +27,11 @@ PROBE = Probe(
     channels=(
         Channel(name="environment", setting="sca", stimuli=_STIMULI),
         Channel(
-            name="forced-telemetry", setting="forced-telemetry", stimuli=_STIMULI, documented=False
+            name="forced-telemetry",
+            setting="forced-telemetry",
+            stimuli=_STIMULI,
+            documented=False,
+            claimed=False,
         ),
     ),
 )

@@ -72,6 +72,7 @@ PROBE = Probe(
         Channel(
             name="remote-config",
             setting="off",
+            claimed=False,
             stimuli=(SCANNER,),
             configs=(
                 RemoteConfig(

@@ -7,8 +7,10 @@ from helpers.minimum_fixture import both, search_plan, search_plans
 from helpers.planning_fixture import claim, page, planned
 
 from matrix.errors import NothingSelectedError, UsageError
+from matrix.features.minimum.search_plan import searched_probes
 from matrix.model.claim import ClaimKind, Status
 from matrix.model.reason import Reason
+from matrix.probes.registry import load_probes
 
 
 def test_the_releases_of_a_search_are_those_with_a_wheel() -> None:
@@ -62,7 +64,13 @@ def test_a_channel_that_no_promise_is_about_has_no_promised_minimum() -> None:
     asked = ("environment", "forced-telemetry")
     (plan,) = search_plans("sca", claims, framework="django", channels=asked)
     assert (plan.channels, plan.unpromised) == (asked, ("forced-telemetry",))
-    assert search_plan("sca", claims, framework="django").channels == ("environment",)
+    usual = search_plan("sca", claims, framework="django")
+    assert usual.channels == ("environment",)
+    probes = load_probes()
+    assert searched_probes(probes, [usual]) == probes
+    searched = searched_probes(probes, [usual, plan])["sca"].channels
+    assert [channel.claimed for channel in searched] == [True, True]
+    assert [channel.documented for channel in searched] == [True, False]
 
 
 def test_the_newest_promised_cpython_is_taken_for_none() -> None:
