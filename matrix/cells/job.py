@@ -13,6 +13,7 @@ from pathlib import Path
 
 from matrix.docker.interface import Confinement, ContainerEngine
 from matrix.kubernetes.interface import RunNamespace
+from matrix.model.capture import Cost
 from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -20,6 +21,7 @@ from matrix.model.service import Service
 from matrix.probes.integrations import LIBRARY, module_name, module_path
 from matrix.system.cpu_slots import CpuSlots, cpu_count
 from matrix.system.paths import apps_dir, fixtures_dir
+from matrix.system.timings import CPU_WAIT, TIMINGS
 
 APPS = ("django", "fastapi", "flask")
 
@@ -175,9 +177,10 @@ class Deadline:
         self._lock = threading.Lock()
 
     def extend(self, seconds: float) -> None:
-        """Move it, for a wait that is not the cell's own."""
+        """Move it by the time of a wait for a CPU, which is not the cell's own."""
         with self._lock:
             self._at += seconds
+        TIMINGS.add([Cost(CPU_WAIT, 1, seconds)])
 
     @property
     def passed(self) -> bool:

@@ -50,7 +50,7 @@ from matrix.probes.places import find_place
 from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
-from matrix.system.timings import RECORDING, TIMINGS
+from matrix.system.timings import RECORDING, SANDBOX, TIMINGS
 
 SOAK_SETTING = "appsec"
 _WORKER_BYTES = 4 << 30
@@ -136,6 +136,7 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
     if job.app() is None:
         raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell * job.planned.repeats)
+    began = time.monotonic()
     sandbox = _new_sandbox(job, deadline)
     partial.isolation, partial.isolated = sandbox.isolation, sandbox.isolated
     partial.not_isolated = sandbox.not_isolated
@@ -143,6 +144,7 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
     partial.engine = sandbox.engine
     partial.services = tuple(service.identity.backend for service in job.services)
     with sandbox, forward_services(job, sandbox) as variables:
+        TIMINGS.add([Cost(SANDBOX, 1, time.monotonic() - began)])
         try:
             partial.isolation = sandbox.isolation  # with what only an open one knows
             _check_free_space(job, sandbox)

@@ -15,6 +15,8 @@ _TITLES = {
     "resolve": "resolve: locks that are not committed",
     "build": "build: environments, with downloads",
     "byte code": "byte code, once for a wheel and CPython",
+    "sandbox": "sandbox: until it is there",
+    "wait for a CPU": "waits for a CPU, of apps that are to boot",
     "identity": "identity: what is installed",
     "boot": "boot: apps, until they listen",
     "requests": "requests, and waits for evidence",

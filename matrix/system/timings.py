@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from matrix.model.capture import Cost
 
 # Phases. Those of a cell:
-IDENTITY, BOOT, REQUESTS, RECORDING = "identity", "boot", "requests", "recording"
+SANDBOX, CPU_WAIT, IDENTITY = "sandbox", "wait for a CPU", "identity"
+BOOT, REQUESTS, RECORDING = "boot", "requests", "recording"
 # Those of its environment, and those of the process of the run:
 RESOLVE, BUILD, BYTE_CODE = "resolve", "build", "byte code"
 PLAN, JUDGE, REPORT = "plan", "judge", "report"
 OTHER = "other"
 """What the process of the run took besides: its start, the pipes to workers, the display."""
-CELL_PHASES = (IDENTITY, BOOT, REQUESTS, RECORDING)
+CELL_PHASES = (SANDBOX, CPU_WAIT, IDENTITY, BOOT, REQUESTS, RECORDING)
 PHASES = (PLAN, RESOLVE, BUILD, BYTE_CODE, *CELL_PHASES, JUDGE, REPORT, OTHER)
 """In the order of a run."""
 
