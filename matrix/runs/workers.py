@@ -141,8 +141,8 @@ class Workers:
             self._tasks.put(task)
             if len(self._slots) < self._count:
                 slot = _Slot(self._work, self._tasks, self._limit, self._stopped)
-                self._slots.append(slot)
                 slot.start()
+                self._slots.append(slot)
         return task.future
 
     def kill(self) -> None:
