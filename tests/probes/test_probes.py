@@ -12,6 +12,7 @@ from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks
 from matrix.errors import UsageError
 from matrix.model.capture import BARE
 from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Probe, Stimulus
+from matrix.probes.evidence.security import Triggered
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.system.paths import apps_dir, fixtures_dir
@@ -37,6 +38,7 @@ def test_there_is_a_probe_for_each_capability() -> None:
         "api-security",
         "db-api",
         "flask-query-string",
+        "exploit-prevention",
     }
 
 
@@ -136,6 +138,23 @@ def test_after_a_crash_each_channel_is_repeated_apart_from_the_others() -> None:
     assert len(together) < len(apart) == len(tasks)
     assert {item.repeat for item in together} == {1}
     assert apart[0] == ProcessTasks(tasks[0].channel.setting, (tasks[0],), repeat=2)
+
+
+def test_each_kind_of_exploit_is_reported_by_the_rules_and_blocked_by_a_policy_for_its_rule() -> (
+    None
+):
+    channels = {channel.name: channel for channel in PROBES["exploit-prevention"].channels}
+    blocked = {name for name in channels if name.endswith("-blocked")}
+    assert {f"{name}-blocked" for name in channels.keys() - blocked} == blocked
+    for name in blocked:
+        own, report = channels[name], channels[name.removesuffix("-blocked")]
+        # The same request in the same process: only the policy makes the difference.
+        assert own.control == own.setting == report.setting
+        assert own.stimuli[0].path == report.stimuli[0].path
+        (policy,) = own.configs[0].content["rules_override"]
+        (trigger,) = (part for part in own.stimuli[0].evidence.parts if isinstance(part, Triggered))
+        assert policy["rules_target"] == [{"rule_id": trigger.rule}]
+        assert trigger in report.stimuli[0].evidence.parts
 
 
 def test_settings_render_the_folder_of_the_fixtures() -> None:
