@@ -145,10 +145,15 @@ def label(program):
     return output_of([program, "Emma"], shell=False)
 
 
-def supplier(host):
+def receipt(name):
+    """Return the exit status of a shell command of `os.system`; open to command injection."""
+    return str(os.system("echo >" + os.devnull + " " + name))
+
+
+def supplier(site):
     """Return the answer of a supplier, on the catalogue's port; open to request forgery."""
     port = os.environ["BOOKSHOP_CATALOGUE_URL"].rpartition(":")[2]
-    return requests.get("http://" + host + ":" + port + "/offers", timeout=CATALOGUE_SECONDS).text
+    return requests.get(site + ":" + port + "/offers", timeout=CATALOGUE_SECONDS).text
 
 
 def raffle():

@@ -130,8 +130,12 @@ def label(request, shop):
     return text(bookshop.label(request.GET.get("program", "")))
 
 
+def receipt(request, shop):
+    return text(bookshop.receipt(request.GET.get("name", "")))
+
+
 def supplier(request, shop):
-    return text(bookshop.supplier(request.GET.get("host", "")))
+    return text(bookshop.supplier(request.GET.get("site", "")))
 
 
 def raffle(request, shop):
@@ -189,6 +193,7 @@ urlpatterns = [
     re_path(SHOP + "preview$", preview),
     re_path(SHOP + "convert$", convert),
     re_path(SHOP + "label$", label),
+    re_path(SHOP + "receipt$", receipt),
     re_path(SHOP + "supplier$", supplier),
     re_path(SHOP + "raffle$", raffle),
     re_path(SHOP + "price$", price),

@@ -121,9 +121,14 @@ def label(shop: str, program: str = ""):
     return text(bookshop.label(program))
 
 
+@application.get("/{shop}/receipt")
+def receipt(shop: str, name: str = ""):
+    return text(bookshop.receipt(name))
+
+
 @application.get("/{shop}/supplier")
-def supplier(shop: str, host: str = ""):
-    return text(bookshop.supplier(host))
+def supplier(shop: str, site: str = ""):
+    return text(bookshop.supplier(site))
 
 
 @application.get("/{shop}/raffle")

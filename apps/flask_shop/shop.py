@@ -138,9 +138,14 @@ def label(shop):
     return text(bookshop.label(flask.request.args.get("program", "")))
 
 
+@application.route("/<shop>/receipt")
+def receipt(shop):
+    return text(bookshop.receipt(flask.request.args.get("name", "")))
+
+
 @application.route("/<shop>/supplier")
 def supplier(shop):
-    return text(bookshop.supplier(flask.request.args.get("host", "")))
+    return text(bookshop.supplier(flask.request.args.get("site", "")))
 
 
 @application.route("/<shop>/raffle")

@@ -157,6 +157,20 @@ def test_each_kind_of_exploit_is_reported_by_the_rules_and_blocked_by_a_policy_f
         assert trigger in report.stimuli[0].evidence.parts
 
 
+def test_the_mode_that_disables_login_events_is_the_control_of_the_other_modes() -> None:
+    modes = [item for item in PROBES["user-events"].channels if item.name != "environment"]
+    assert {item.name for item in modes} == {"identification", "anonymization", "extended"}
+    off = load_settings().get("login-disabled").environment
+    for item in modes:
+        own = load_settings().get(item.setting).environment
+        assert item.control == "login-disabled"
+        # They differ in the mode only; the control disables what both variables enable.
+        assert own.keys() <= off.keys()
+        assert {name for name in own if own[name] != off[name]} == own.keys() - {
+            "DD_APPSEC_ENABLED"
+        }
+
+
 def test_settings_render_the_folder_of_the_fixtures() -> None:
     rendered = load_settings().render("custom-rules", data=fixtures_dir() / "cell")
     assert rendered["DD_APPSEC_RULES"] == str(fixtures_dir() / "cell" / "rules.json")
