@@ -150,10 +150,18 @@ def receipt(name):
     return str(os.system("echo >" + os.devnull + " " + name))
 
 
-def supplier(site):
+def supplier(host):
     """Return the answer of a supplier, on the catalogue's port; open to request forgery."""
     port = os.environ["BOOKSHOP_CATALOGUE_URL"].rpartition(":")[2]
-    return requests.get(site + ":" + port + "/offers", timeout=CATALOGUE_SECONDS).text
+    return requests.get("http://" + host + ":" + port + "/offers", timeout=CATALOGUE_SECONDS).text
+
+
+def cover(url):
+    """Return whether there is a picture at any URL; open to request forgery."""
+    try:
+        return str(requests.get(url, timeout=CATALOGUE_SECONDS).status_code)
+    except requests.ConnectionError:
+        return "no picture"
 
 
 def raffle():

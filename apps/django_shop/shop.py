@@ -135,7 +135,11 @@ def receipt(request, shop):
 
 
 def supplier(request, shop):
-    return text(bookshop.supplier(request.GET.get("site", "")))
+    return text(bookshop.supplier(request.GET.get("host", "")))
+
+
+def cover(request, shop):
+    return text(bookshop.cover(request.GET.get("url", "")))
 
 
 def raffle(request, shop):
@@ -195,6 +199,7 @@ urlpatterns = [
     re_path(SHOP + "label$", label),
     re_path(SHOP + "receipt$", receipt),
     re_path(SHOP + "supplier$", supplier),
+    re_path(SHOP + "cover$", cover),
     re_path(SHOP + "raffle$", raffle),
     re_path(SHOP + "price$", price),
     re_path(SHOP + "unpack$", unpack),

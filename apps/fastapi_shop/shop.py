@@ -127,8 +127,13 @@ def receipt(shop: str, name: str = ""):
 
 
 @application.get("/{shop}/supplier")
-def supplier(shop: str, site: str = ""):
-    return text(bookshop.supplier(site))
+def supplier(shop: str, host: str = ""):
+    return text(bookshop.supplier(host))
+
+
+@application.get("/{shop}/cover")
+def cover(shop: str, url: str = ""):
+    return text(bookshop.cover(url))
 
 
 @application.get("/{shop}/raffle")

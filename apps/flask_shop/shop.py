@@ -145,7 +145,12 @@ def receipt(shop):
 
 @application.route("/<shop>/supplier")
 def supplier(shop):
-    return text(bookshop.supplier(flask.request.args.get("site", "")))
+    return text(bookshop.supplier(flask.request.args.get("host", "")))
+
+
+@application.route("/<shop>/cover")
+def cover(shop):
+    return text(bookshop.cover(flask.request.args.get("url", "")))
 
 
 @application.route("/<shop>/raffle")

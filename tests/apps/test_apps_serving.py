@@ -174,9 +174,8 @@ def test_the_vulnerable_pages_are_vulnerable(started: Shop) -> None:
     assert "Woodhouse" in started.send("GET", "/s1/preview?file=../previews/emma.txt")[1]
     assert started.send("GET", "/s1/convert?name=Emma%3B%20echo%20Kokoro")[1] == "Emma\nKokoro"
     assert started.send("GET", "/s1/label?program=/bin/echo")[1] == "Emma"
-    assert json.loads(started.send("GET", "/s1/supplier?site=http://127.0.0.1")[1])["path"] == (
-        "/offers"
-    )
+    assert json.loads(started.send("GET", "/s1/supplier?host=127.0.0.1")[1])["path"] == "/offers"
+    assert started.send("GET", "/s1/cover?url=http://127.0.0.1:9/") == (200, "no picture")
     assert started.send("GET", "/s1/receipt?name=Emma") == (200, "0")
     assert started.send("GET", "/s1/receipt?name=Emma%3B%20false") != (200, "0")
     assert int(started.send("GET", "/s1/raffle")[1]) > 0

@@ -171,6 +171,19 @@ def test_the_mode_that_disables_login_events_is_the_control_of_the_other_modes()
         }
 
 
+def test_default_sampling_differs_from_sampling_all_in_the_rates_only() -> None:
+    full = load_settings().get("api-security").environment
+    default = load_settings().get("api-security-sampled").environment
+    assert default.items() < full.items()
+    assert full.keys() - default.keys() == {
+        "DD_API_SECURITY_REQUEST_SAMPLE_RATE",
+        "DD_API_SECURITY_SAMPLE_DELAY",
+    }
+    # No other channel uses up the sample of its route.
+    users = [item.name for _, item in CHANNELS if item.setting == "api-security-sampled"]
+    assert users == ["default-sampling"]
+
+
 def test_settings_render_the_folder_of_the_fixtures() -> None:
     rendered = load_settings().render("custom-rules", data=fixtures_dir() / "cell")
     assert rendered["DD_APPSEC_RULES"] == str(fixtures_dir() / "cell" / "rules.json")

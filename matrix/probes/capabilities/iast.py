@@ -45,7 +45,7 @@ PROBE = Probe(
         _channel("sql-injection", "find?title=Emma"),
         _channel("path-traversal", "preview?file=emma.txt"),
         _channel("command-injection", "convert?name=Emma"),
-        _channel("ssrf", "supplier?site=http://127.0.0.1"),
+        _channel("ssrf", "supplier?host=127.0.0.1"),
         _channel("header-injection", "shelf?name=Emma"),
         _channel("insecure-cookie", "remember?name=Ada&lacks=secure"),
         _channel("no-httponly-cookie", "remember?name=Ada&lacks=httponly"),
