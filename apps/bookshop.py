@@ -1,6 +1,6 @@
 """The functions of the bookshop apps, independent of the web framework. Plain Python, 2.7 to 3.14.
 
-`checksum`, `find`, `preview` and `convert` are vulnerable on purpose, for tests of Code Security.
+The last functions are vulnerable on purpose, for tests of Code Security and Exploit Prevention.
 Never serve the apps to a network.
 """
 
@@ -8,10 +8,13 @@ import atexit
 import contextlib
 import hashlib
 import os
+import pickle
+import random
 import shutil
 import sqlite3
 import subprocess
 import tempfile
+import traceback
 
 import inflection
 import requests
@@ -134,6 +137,64 @@ def preview(name):
 
 def convert(name):
     """Return the output of a shell command; open to command injection."""
-    command = "echo " + name
-    process = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE)
+    return output_of("echo " + name, shell=True)
+
+
+def label(program):
+    """Return the output of a program without a shell; open to command injection."""
+    return output_of([program, "Emma"], shell=False)
+
+
+def receipt(name):
+    """Return the exit status of a shell command of `os.system`; open to command injection."""
+    return str(os.system("echo >" + os.devnull + " " + name))
+
+
+def supplier(host):
+    """Return the answer of a supplier, on the catalogue's port; open to request forgery."""
+    port = os.environ["BOOKSHOP_CATALOGUE_URL"].rpartition(":")[2]
+    return requests.get("http://" + host + ":" + port + "/offers", timeout=CATALOGUE_SECONDS).text
+
+
+def cover(url):
+    """Return whether there is a picture at any URL; open to request forgery."""
+    try:
+        return str(requests.get(url, timeout=CATALOGUE_SECONDS).status_code)
+    except requests.ConnectionError:
+        return "no picture"
+
+
+def raffle():
+    """Return the number of a ticket, by a weak source of randomness."""
+    return str(random.randint(1, 1000))
+
+
+def price(expression):
+    """Return the value of an expression; open to code injection."""
+    return str(eval(expression))
+
+
+def unpack(basket):
+    """Return what a pickle contains; open to untrusted data."""
+    return str(pickle.loads(basket.encode("ascii")))
+
+
+def trouble():
+    """Return the traceback of an exception, which leaks the paths and the lines of the code."""
+    try:
+        raise RuntimeError("the till is jammed")
+    except RuntimeError:
+        return traceback.format_exc()
+
+
+def cookie_options(lacks):
+    """Return the options of a cookie that lacks `secure`, `httponly` or `samesite`."""
+    options = {name: True for name in ("secure", "httponly") if name != lacks}
+    # By default frameworks differ, and the oldest know no such option.
+    return dict(options, samesite="None") if lacks == "samesite" else options
+
+
+def output_of(command, shell):
+    """Return the standard output of a command, without the space around it."""
+    process = subprocess.Popen(command, shell=shell, stdout=subprocess.PIPE)
     return process.communicate()[0].decode("utf-8", "replace").strip()

@@ -5,12 +5,14 @@ The first segment of each path names the shop. See ../README.md for the endpoint
 
 import json
 
+from django import shortcuts
 from django.apps import apps
 from django.contrib import auth
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.http import HttpResponse, JsonResponse
+from django.utils import safestring
 from django.utils.html import escape
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -124,6 +126,59 @@ def convert(request, shop):
     return text(bookshop.convert(request.GET.get("name", "")))
 
 
+def label(request, shop):
+    return text(bookshop.label(request.GET.get("program", "")))
+
+
+def receipt(request, shop):
+    return text(bookshop.receipt(request.GET.get("name", "")))
+
+
+def supplier(request, shop):
+    return text(bookshop.supplier(request.GET.get("host", "")))
+
+
+def cover(request, shop):
+    return text(bookshop.cover(request.GET.get("url", "")))
+
+
+def raffle(request, shop):
+    return text(bookshop.raffle())
+
+
+def price(request, shop):
+    return text(bookshop.price(request.GET.get("of", "")))
+
+
+def unpack(request, shop):
+    return text(bookshop.unpack(request.GET.get("basket", "")))
+
+
+def trouble(request, shop):
+    return text(bookshop.trouble())
+
+
+def remember(request, shop):
+    response = text("We remember you")
+    name, lacks = request.GET.get("name", ""), request.GET.get("lacks", "")
+    response.set_cookie("name", name, **bookshop.cookie_options(lacks))
+    return response
+
+
+def shelf(request, shop):
+    response = text("See the header")
+    response["X-Shelf"] = request.GET.get("name", "")
+    return response
+
+
+def moved(request, shop):
+    return shortcuts.redirect(request.GET.get("to", ""))
+
+
+def note(request, shop):
+    return HttpResponse("<p>" + safestring.mark_safe(request.GET.get("text", "")) + "</p>")
+
+
 SHOP = "^(?P<shop>[^/]+)/"
 urlpatterns = [
     re_path(SHOP + "$", home),
@@ -141,5 +196,17 @@ urlpatterns = [
     re_path(SHOP + "find$", find),
     re_path(SHOP + "preview$", preview),
     re_path(SHOP + "convert$", convert),
+    re_path(SHOP + "label$", label),
+    re_path(SHOP + "receipt$", receipt),
+    re_path(SHOP + "supplier$", supplier),
+    re_path(SHOP + "cover$", cover),
+    re_path(SHOP + "raffle$", raffle),
+    re_path(SHOP + "price$", price),
+    re_path(SHOP + "unpack$", unpack),
+    re_path(SHOP + "trouble$", trouble),
+    re_path(SHOP + "remember$", remember),
+    re_path(SHOP + "shelf$", shelf),
+    re_path(SHOP + "moved$", moved),
+    re_path(SHOP + "note$", note),
 ]
 application = get_wsgi_application()

@@ -7,6 +7,7 @@ import hashlib
 import html
 
 import fastapi
+from fastapi import responses
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 import bookshop
@@ -113,3 +114,68 @@ def preview(shop: str, file: str = ""):
 @application.get("/{shop}/convert")
 def convert(shop: str, name: str = ""):
     return text(bookshop.convert(name))
+
+
+@application.get("/{shop}/label")
+def label(shop: str, program: str = ""):
+    return text(bookshop.label(program))
+
+
+@application.get("/{shop}/receipt")
+def receipt(shop: str, name: str = ""):
+    return text(bookshop.receipt(name))
+
+
+@application.get("/{shop}/supplier")
+def supplier(shop: str, host: str = ""):
+    return text(bookshop.supplier(host))
+
+
+@application.get("/{shop}/cover")
+def cover(shop: str, url: str = ""):
+    return text(bookshop.cover(url))
+
+
+@application.get("/{shop}/raffle")
+def raffle(shop: str):
+    return text(bookshop.raffle())
+
+
+@application.get("/{shop}/price")
+def price(shop: str, of: str = ""):
+    return text(bookshop.price(of))
+
+
+@application.get("/{shop}/unpack")
+def unpack(shop: str, basket: str = ""):
+    return text(bookshop.unpack(basket))
+
+
+@application.get("/{shop}/trouble")
+def trouble(shop: str):
+    return text(bookshop.trouble())
+
+
+@application.get("/{shop}/remember")
+def remember(shop: str, name: str = "", lacks: str = ""):
+    response = text("We remember you")
+    response.set_cookie("name", name, **bookshop.cookie_options(lacks))
+    return response
+
+
+@application.get("/{shop}/shelf")
+def shelf(shop: str, name: str = ""):
+    response = text("See the header")
+    response.headers["X-Shelf"] = name
+    return response
+
+
+@application.get("/{shop}/moved")
+def moved(shop: str, to: str = ""):
+    # By its name in the module, where a tool may have replaced it.
+    return responses.RedirectResponse(to, 302)
+
+
+@application.get("/{shop}/note")
+def note(shop: str, text: str = ""):
+    return HTMLResponse("<p>" + text + "</p>")

@@ -131,3 +131,68 @@ def preview(shop):
 @application.route("/<shop>/convert")
 def convert(shop):
     return text(bookshop.convert(flask.request.args.get("name", "")))
+
+
+@application.route("/<shop>/label")
+def label(shop):
+    return text(bookshop.label(flask.request.args.get("program", "")))
+
+
+@application.route("/<shop>/receipt")
+def receipt(shop):
+    return text(bookshop.receipt(flask.request.args.get("name", "")))
+
+
+@application.route("/<shop>/supplier")
+def supplier(shop):
+    return text(bookshop.supplier(flask.request.args.get("host", "")))
+
+
+@application.route("/<shop>/cover")
+def cover(shop):
+    return text(bookshop.cover(flask.request.args.get("url", "")))
+
+
+@application.route("/<shop>/raffle")
+def raffle(shop):
+    return text(bookshop.raffle())
+
+
+@application.route("/<shop>/price")
+def price(shop):
+    return text(bookshop.price(flask.request.args.get("of", "")))
+
+
+@application.route("/<shop>/unpack")
+def unpack(shop):
+    return text(bookshop.unpack(flask.request.args.get("basket", "")))
+
+
+@application.route("/<shop>/trouble")
+def trouble(shop):
+    return text(bookshop.trouble())
+
+
+@application.route("/<shop>/remember")
+def remember(shop):
+    response = text("We remember you")
+    name, lacks = flask.request.args.get("name", ""), flask.request.args.get("lacks", "")
+    response.set_cookie("name", name, **bookshop.cookie_options(lacks))
+    return response
+
+
+@application.route("/<shop>/shelf")
+def shelf(shop):
+    response = text("See the header")
+    response.headers["X-Shelf"] = flask.request.args.get("name", "")
+    return response
+
+
+@application.route("/<shop>/moved")
+def moved(shop):
+    return flask.redirect(flask.request.args.get("to", ""))
+
+
+@application.route("/<shop>/note")
+def note(shop):
+    return flask.render_template_string("<p>{{ note|safe }}</p>", note=flask.request.args["text"])

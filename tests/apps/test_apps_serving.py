@@ -57,6 +57,12 @@ class Shop:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
+    def headers(self, path: str) -> http.client.HTTPMessage:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return connection.getresponse().headers
+
 
 @pytest.fixture(scope="module", params=CORNERS, ids="-".join)
 def started(
@@ -167,6 +173,27 @@ def test_the_vulnerable_pages_are_vulnerable(started: Shop) -> None:
     assert len(json.loads(started.send("GET", everything)[1])["titles"]) == 3
     assert "Woodhouse" in started.send("GET", "/s1/preview?file=../previews/emma.txt")[1]
     assert started.send("GET", "/s1/convert?name=Emma%3B%20echo%20Kokoro")[1] == "Emma\nKokoro"
+    assert started.send("GET", "/s1/label?program=/bin/echo")[1] == "Emma"
+    assert json.loads(started.send("GET", "/s1/supplier?host=127.0.0.1")[1])["path"] == "/offers"
+    assert started.send("GET", "/s1/cover?url=http://127.0.0.1:9/") == (200, "no picture")
+    assert started.send("GET", "/s1/receipt?name=Emma") == (200, "0")
+    assert started.send("GET", "/s1/receipt?name=Emma%3B%20false") != (200, "0")
+    assert int(started.send("GET", "/s1/raffle")[1]) > 0
+    assert started.send("GET", "/s1/price?of=2*7")[1] == "14"
+    assert started.send("GET", "/s1/unpack?basket=I7%0A.")[1] == "7"
+    assert "jammed" in started.send("GET", "/s1/trouble")[1]
+    assert started.send("GET", "/s1/note?text=%3Cb%3E") == (200, "<p><b></p>")
+
+
+def test_headers_of_the_vulnerable_pages_are_what_the_request_says(started: Shop) -> None:
+    assert started.headers("/s1/shelf?name=Emma")["X-Shelf"] == "Emma"
+    assert started.headers("/s1/moved?to=https://books.example/")["Location"] == (
+        "https://books.example/"
+    )
+    for lacks, other in (("secure", "HttpOnly"), ("httponly", "Secure")):
+        cookie = started.headers(f"/s1/remember?name=Ada&lacks={lacks}")["Set-Cookie"]
+        assert lacks not in cookie.lower()
+        assert other.lower() in cookie.lower()
 
 
 @pytest.fixture

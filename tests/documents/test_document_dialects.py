@@ -33,6 +33,24 @@ def test_tags_icons_indentation_and_anchors() -> None:
     }
 
 
+def test_names_of_today_for_capabilities_and_a_table_of_exploits() -> None:
+    assert claim_lines("today", "capability") == [
+        "7 http-monitoring >=1.16.0 supported",
+        "8 grpc-monitoring not-supported",
+        "9 graphql-monitoring not-supported",
+        "10 exploit-prevention >=2.20.0 supported",
+        "11 api-security >=4.6.0 supported",
+        "12 account-takeover-protection >=2.11.0 supported",
+        "13 runtime-activation >=1.6.0 supported",
+        "14 sca >=1.5.0 supported",
+        "15 iast >=3.15.0 supported",
+        "21 exploit-prevention-ssrf >=2.15.0 supported",
+        "22 exploit-prevention-lfi >=2.15.0 supported",
+        "23 exploit-prevention-sql-injection >=2.16.0 supported",
+        "24 exploit-prevention-command-injection >=2.15.0 supported",
+    ]
+
+
 def test_two_tables_without_a_blank_line_and_cells_joined_by_breaks() -> None:
     assert claim_lines("markdoc", "branch") == [
         "33 ddtrace >=2,<3 maintenance until=2026-03 note=Datadog Agent 7.28"

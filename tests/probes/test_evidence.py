@@ -42,6 +42,23 @@ REPORT = {
         }
     ]
 }
+EXPLOIT = {
+    "triggers": [
+        {
+            "rule": {"id": "rasp-930-100"},
+            "rule_matches": [
+                {
+                    "parameters": [
+                        {
+                            "resource": {"address": "server.io.fs.file", "value": "previews/../x"},
+                            "params": {"address": "server.request.query", "value": "../x"},
+                        }
+                    ]
+                }
+            ],
+        }
+    ]
+}
 TAGGED = span(
     meta={"http.url": "http://x/", "http.method": "GET"}, metrics={"http.status_code": 200}
 )
@@ -115,6 +132,12 @@ NO_ORDERS = FollowUp("/x/orders", 200, '{"orders": 0}')
             Triggered(rule="ua0-", address="server.request.headers", value="Arachni"),
             observed(span(meta={"_dd.appsec.json": json.dumps(REPORT)})),
             observed(span(meta={"_dd.appsec.json": '{"triggers": []}'})),
+        ),
+        # Of an exploit, the resource and the input have an address each.
+        (
+            Triggered(rule="rasp-930-100", address="server.io.fs.file"),
+            observed(span(meta_struct={"appsec": EXPLOIT})),
+            observed(span(meta_struct={"appsec": REPORT})),
         ),
         # From 3.0 on, and below the root.
         (Triggered(), observed(span(), span(meta_struct={"appsec": REPORT})), observed(span())),

@@ -14,6 +14,7 @@ from matrix.model.capture import BARE
 from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Probe, Stimulus
 from matrix.planning.coverage import load_coverage
 from matrix.probes.integrations import is_library_probe
+from matrix.probes.evidence.security import Triggered
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.system.paths import apps_dir, fixtures_dir
@@ -39,6 +40,7 @@ def test_there_is_a_probe_for_each_capability() -> None:
         "api-security",
         "db-api",
         "flask-query-string",
+        "exploit-prevention",
     }
 
 
@@ -151,6 +153,50 @@ def test_after_a_crash_each_channel_is_repeated_apart_from_the_others() -> None:
     assert len(together) < len(apart) == len(tasks)
     assert {item.repeat for item in together} == {1}
     assert apart[0] == ProcessTasks(tasks[0].channel.setting, (tasks[0],), repeat=2)
+
+
+def test_each_kind_of_exploit_is_reported_by_the_rules_and_blocked_by_a_policy_for_its_rule() -> (
+    None
+):
+    channels = {channel.name: channel for channel in PROBES["exploit-prevention"].channels}
+    blocked = {name for name in channels if name.endswith("-blocked")}
+    assert {f"{name}-blocked" for name in channels.keys() - blocked} == blocked
+    for name in blocked:
+        own, report = channels[name], channels[name.removesuffix("-blocked")]
+        # The same request in the same process: only the policy makes the difference.
+        assert own.control == own.setting == report.setting
+        assert own.stimuli[0].path == report.stimuli[0].path
+        (policy,) = own.configs[0].content["rules_override"]
+        (trigger,) = (part for part in own.stimuli[0].evidence.parts if isinstance(part, Triggered))
+        assert policy["rules_target"] == [{"rule_id": trigger.rule}]
+        assert trigger in report.stimuli[0].evidence.parts
+
+
+def test_the_mode_that_disables_login_events_is_the_control_of_the_other_modes() -> None:
+    modes = [item for item in PROBES["user-events"].channels if item.name != "environment"]
+    assert {item.name for item in modes} == {"identification", "anonymization", "extended"}
+    off = load_settings().get("login-disabled").environment
+    for item in modes:
+        own = load_settings().get(item.setting).environment
+        assert item.control == "login-disabled"
+        # They differ in the mode only; the control disables what both variables enable.
+        assert own.keys() <= off.keys()
+        assert {name for name in own if own[name] != off[name]} == own.keys() - {
+            "DD_APPSEC_ENABLED"
+        }
+
+
+def test_default_sampling_differs_from_sampling_all_in_the_rates_only() -> None:
+    full = load_settings().get("api-security").environment
+    default = load_settings().get("api-security-sampled").environment
+    assert default.items() < full.items()
+    assert full.keys() - default.keys() == {
+        "DD_API_SECURITY_REQUEST_SAMPLE_RATE",
+        "DD_API_SECURITY_SAMPLE_DELAY",
+    }
+    # No other channel uses up the sample of its route.
+    users = [item.name for _, item in CHANNELS if item.setting == "api-security-sampled"]
+    assert users == ["default-sampling"]
 
 
 def test_settings_render_the_folder_of_the_fixtures() -> None:

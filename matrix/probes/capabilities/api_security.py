@@ -1,9 +1,12 @@
 """Probe of API Security: schemas of requests are reported.
 
-As documented, and with the experimental switch of the releases before the documented minimum.
+As documented, where every request is sampled; with the sampling that a release has by default; and
+with the experimental switch of the releases before the documented minimum.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.probes.evidence.security import SchemaReported
@@ -30,6 +33,12 @@ PROBE = Probe(
     title="Request schemas are reported",
     channels=(
         Channel(name="environment", setting="api-security", stimuli=_STIMULI),
+        # By default the first request of a route in 30 s is sampled; up to 2.7 a tenth of all.
+        Channel(
+            name="default-sampling",
+            setting="api-security-sampled",
+            stimuli=(dataclasses.replace(_STIMULI[0], attempts=20),),
+        ),
         Channel(
             name="experimental",
             setting="experimental-api-security",
