@@ -201,7 +201,7 @@ def _missing_interpreters(plan: Plan) -> Iterator[str]:
 
 
 def _back_ends(plan: Plan, external: Mapping[str, ExternalService]) -> Iterator[str]:
-    from matrix.reporting.summary import count_needed_services, service_state_lines  # noqa: PLC0415 - start-up time
+    from matrix.reporting.back_ends import count_needed_services, service_state_lines  # noqa: PLC0415 - start-up time
 
     if needed := count_needed_services(plan.cells, load_probes()):
         from matrix.runs.services import run_services  # noqa: PLC0415 - start-up time
