@@ -39,8 +39,8 @@ MODULES = (
     "matrix.pypi.snapshot",
 )
 """Modules that make a plan: with all that they import, they decide what it is."""
-FILES = ("matrix/data", "matrix/facts/claims.toml", "matrix/facts/releases.json", "apps/libraries")
-"""Files that they read."""
+FILES = ("matrix/data", "matrix/facts/claims.toml", "apps/libraries")
+"""Files that they read, beside the snapshot."""
 _MOST = 12
 
 
@@ -58,10 +58,11 @@ class PlanOptions:
     places: tuple[str, ...]
     static: bool
 
-    def key(self, sources: str) -> str:
-        """Return the key of the plan that the files with the digest `sources` make."""
+    def key(self, sources: str, snapshot: bytes) -> str:
+        """Return the key of the plan that a snapshot and files with the digest `sources` make."""
         python = f"{sys.version} packaging {packaging.__version__} {host_target()}"
-        return hashlib.sha256(f"{sources} {python} {self!r}".encode()).hexdigest()[:32]
+        releases = hashlib.sha256(snapshot).hexdigest()
+        return hashlib.sha256(f"{sources} {releases} {python} {self!r}".encode()).hexdigest()[:32]
 
 
 @functools.cache
@@ -115,10 +116,14 @@ def plan_by_snapshot(
     `index` has the projects that the snapshot lacks. None where there is no whole snapshot that
     covers the options' day. A note has the date of the snapshot.
     """
-    key = options.key(plan_sources())
+    try:
+        content = SNAPSHOT.read_bytes()
+    except FileNotFoundError:
+        return None
+    key = options.key(plan_sources(), content)
     plan = kept.read(key)
     if plan is None:
-        snapshot = _find_snapshot(options.as_of)
+        snapshot = _load(content, options.as_of)
         if snapshot is None:
             return None
         others = RecordingIndex(index)
@@ -132,12 +137,10 @@ def plan_by_snapshot(
     return plan
 
 
-def _find_snapshot(as_of: dt.date | None) -> Snapshot | None:
+def _load(content: bytes, as_of: dt.date | None) -> Snapshot | None:
     try:
-        snapshot = load_snapshot(SNAPSHOT.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
+        snapshot = load_snapshot(content)
+    except ValueError as error:
         note(f"{SNAPSHOT} is damaged, and the index is read instead: {error}")
         return None
     return None if as_of is not None and as_of >= snapshot.fetched.date() else snapshot

@@ -60,7 +60,7 @@ def imported_files(
         if module in done or any(module == name or module.startswith(f"{name}.") for name in stops):
             continue
         done.add(module)
-        waiting += _read_imports(_module_file(root, module), root)
+        waiting += read_imports(_module_file(root, module), root)
     # By the parts' text: Windows orders paths differently, which would change a digest.
     return sorted((_module_file(root, module) for module in done), key=lambda path: path.parts)
 
@@ -93,7 +93,7 @@ _COMMENT = re.compile(r"#.*")
 
 
 @functools.cache
-def _read_imports(path: Path, root: Path) -> list[str]:
+def read_imports(path: Path, root: Path) -> list[str]:
     """Return the modules of ours that a file imports, also where a docstring only looks like it."""
     names = []
     for match in _IMPORT.finditer(path.read_text(encoding="utf-8")):

@@ -12,7 +12,7 @@ from helpers.offline_index import offline
 from helpers.planning_fixture import project
 
 from matrix.__main__ import main
-from matrix.cli import options, plan_facts
+from matrix.cli import kept_plans, plan_facts
 from matrix.cli.options import plan_from_args
 from matrix.environments.committed_locks import LOCKS, CommittedLocks, TargetLocks
 from matrix.environments.errors import BuildError
@@ -176,7 +176,7 @@ def test_a_plan_by_the_committed_snapshot_needs_no_index_and_says_its_date(
     offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(plan_facts, "SNAPSHOT", offline / "releases.json")
-    monkeypatch.setattr(options, "SNAPSHOT", offline / "releases.json")
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", offline / "releases.json")
     assert main(["plan", "--offline", "--json", "-"]) == ExitCode.OK
     by_index = capsys.readouterr().out
     assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
@@ -196,7 +196,7 @@ def test_what_the_snapshot_is_not_of_is_read_from_the_index(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(plan_facts, "SNAPSHOT", offline / "releases.json")
-    monkeypatch.setattr(options, "SNAPSHOT", offline / "releases.json")
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", offline / "releases.json")
     assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(offline / "empty"))
     monkeypatch.chdir(offline)
@@ -211,7 +211,7 @@ def test_a_damaged_snapshot_is_named_and_the_index_is_read(
 ) -> None:
     damaged = offline / "releases.json"
     damaged.write_text('{"sha256":"0", "format":"releases/1"}')
-    monkeypatch.setattr(options, "SNAPSHOT", damaged)
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", damaged)
     assert main(["plan", "--offline", "--cells"]) == ExitCode.OK
     assert f"{damaged} is damaged" in capsys.readouterr().err
 
