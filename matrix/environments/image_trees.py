@@ -29,7 +29,12 @@ from pathlib import Path
 
 from matrix.docker.interface import ContainerEngine
 from matrix.environments.cache_folders import Artifacts, Metadata, content_key
-from matrix.environments.committed_locks import CommittedLock, CommittedLocks, describe_difference
+from matrix.environments.committed_locks import (
+    CommittedLock,
+    CommittedLocks,
+    describe_difference,
+    locked_target,
+)
 from matrix.environments.download import (
     ChosenFile,
     Download,
@@ -80,8 +85,6 @@ _FILES_FORMAT = "files/2"
 _SITE = "site"
 # Supported by `uv pip compile --python-platform`; the newest stands for all newer ones.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
-# Targets that have the locks of another one: the markers of both differ in the machine's name only.
-_LOCKED_AS = {"linux_i686": "linux_x86_64"}
 _UV_CPUS = {"x86_64": "x86_64", "i686": "x86_64", "aarch64": "aarch64"}
 _LIBC = re.compile(r"(?P<name>glibc|musl) (?P<major>\d+)\.(?P<minor>\d+)")
 
@@ -183,8 +186,7 @@ class TreeStore(ContentStore[Image]):
         return self._find_committed(image, requirements)
 
     def _find_committed(self, image: Image, requirements: Requirements) -> CommittedLock | None:
-        target = _LOCKED_AS.get(image.target, image.target)
-        runtime = dataclasses.replace(_interpreter(image), target=target)
+        runtime = dataclasses.replace(_interpreter(image), target=locked_target(image.target))
         return self.committed.find(runtime, requirements, self._tools.notices)
 
     def _refuse(self, image: Image, requirements: Requirements, error: BuildError) -> None:

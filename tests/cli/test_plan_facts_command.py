@@ -109,6 +109,32 @@ def test_committed_locks_stay_and_nothing_is_resolved_for_them(
     assert capsys.readouterr().out.rstrip().endswith("unchanged")
 
 
+def test_the_cells_without_a_lock_are_told_with_the_reason(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--locks", "--offline"]) == ExitCode.OK
+    *_, count, reason = capsys.readouterr().out.splitlines()
+    cells = int(reason.split()[0])
+    assert count == f"0 of {cells} cells have a committed lock"
+    assert reason == f"{cells} have none: there are no locks for linux_x86_64"
+    world.pythons.remove("3.9.18")
+    write()
+    capsys.readouterr()
+    world.pythons.remove("2.7.18")  # its locks stay
+    assert main(["plan", "--locks", "--offline"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    without = [line for line in lines if line.startswith("cp")]
+    assert 0 < len(without) < cells
+    assert f"{cells - len(without)} of {cells} cells have a committed lock" in lines
+    of_39 = [line for line in without if line.startswith("cp39-")]
+    assert of_39
+    for line in of_39:
+        assert line.endswith("  CPython 3.9 is not on this machine, which resolves")
+    assert not any(line.startswith(("cp27-", "cp311-")) for line in without)
+    assert main(["plan", "--locks", "--offline", "--as-of", "2024-01-31"]) == ExitCode.OK
+    assert "--write-locks resolves it" in capsys.readouterr().out
+
+
 def test_refresh_resolves_the_committed_ones_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
