@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from matrix.cli.common import add_flag, add_index_options, add_partials_option, note
+from matrix.cli.kept_plans import KeptPlans, PlanOptions, plan_by_snapshot
 from matrix.docker.interface import EngineInfo
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
@@ -33,7 +34,6 @@ from matrix.planning.versions import TRACER
 from matrix.probes.places import Need, find_place, load_places
 from matrix.pypi.client import CachedIndex, Index
 from matrix.pypi.releases import Releases, end_of_day
-from matrix.pypi.snapshot import SNAPSHOT, SnapshotIndex, load_snapshot
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
 
@@ -208,36 +208,64 @@ def plan_from_args(
     documents that are read leniently, and of an index that is down. Raises every `UserError` that
     reading, index and selection raise.
     """
-    claims = _tested_from_args(args, targets) if args.tested else claims_from_args(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
-    released = _snapshot_or(index, args)
-    selection, candidate = selection_from_args(args), ""
     try:
-        if args.tested:
-            selection = dataclasses.replace(selection, tracers=())
-            tracer = Releases(index.project(TRACER), end_of_day(args.as_of))
-            candidate = vendor_tracer(tracer, args.ddtrace).text
-        plan = make_plan(
-            claims,
-            released,
-            candidate=candidate,
-            profile=args.profile,
-            as_of=args.as_of,
-            targets=targets.targets,
-            obstacles=targets.obstacles,
-            places=_places_from_args(args, targets),
-        )
-        plan = select(plan, selection)
+        plan = select(_whole_plan(args, targets, static, index), _selection_of_plan(args))
         if static is not None:
-            plan = dataclasses.replace(plan, static=tuple(static(plan.claims, released).values()))
             # A plan alone starts without what reads wheels.
             from matrix.features.audit import side_controls  # noqa: PLC0415 - slow to import
 
+            selected = {claim.id for claim in plan.claims}
+            evidence = tuple(item for item in plan.static if item.claim in selected)
+            plan = dataclasses.replace(plan, static=evidence)
             inspect = side_controls.inspect_with(cache_dir(), offline=args.offline)
             plan = side_controls.with_side_controls(plan, index, inspect)
     finally:
         note(*index.notices)
     return plan
+
+
+def _selection_of_plan(args: argparse.Namespace) -> Selection:
+    """Return what is selected of a whole plan: with --tested, --ddtrace has chosen the tracer."""
+    selection = selection_from_args(args)
+    return dataclasses.replace(selection, tracers=()) if args.tested else selection
+
+
+def _whole_plan(
+    args: argparse.Namespace, targets: Targets, static: StaticFindings | None, index: Index
+) -> Plan:
+    """Return the plan before anything is selected, with static evidence on all of its claims."""
+    options = PlanOptions(
+        profile=args.profile,
+        as_of=args.as_of,
+        targets=targets.targets,
+        obstacles=targets.obstacles,
+        places=_places_from_args(args, targets),
+        static=static is not None,
+    )
+
+    def make(index: Index) -> Plan:
+        claims = _tested_from_args(args, targets) if args.tested else claims_from_args(args)
+        candidate = ""
+        if args.tested:
+            tracer = Releases(index.project(TRACER), end_of_day(args.as_of))
+            candidate = vendor_tracer(tracer, args.ddtrace).text
+        plan = make_plan(
+            claims,
+            index,
+            candidate=candidate,
+            profile=options.profile,
+            as_of=options.as_of,
+            targets=options.targets,
+            obstacles=options.obstacles,
+            places=options.places,
+        )
+        evidence = static(plan.claims, index) if static is not None else {}
+        return dataclasses.replace(plan, static=tuple(evidence.values()))
+
+    if args.documents or args.tested or args.refresh:
+        return make(index)
+    return plan_by_snapshot(options, index, make, KeptPlans(cache_dir())) or make(index)
 
 
 def _places_from_args(args: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
@@ -254,29 +282,6 @@ def _places_from_args(args: argparse.Namespace, targets: Targets) -> tuple[str, 
         if name in available:
             first.setdefault(place.deployment, name)
     return tuple(first.values())
-
-
-def _snapshot_or(index: CachedIndex, args: argparse.Namespace) -> Index:
-    """Return the committed snapshot of releases for a plan of committed claims, else `index`.
-
-    As of a day that it does not cover, and with --refresh, the index is read. A note has the date.
-    """
-    if args.documents or args.tested or args.refresh:
-        return index
-    try:
-        snapshot = load_snapshot(SNAPSHOT.read_bytes())
-    except FileNotFoundError:
-        return index
-    except (OSError, ValueError) as error:
-        note(f"{SNAPSHOT} is damaged, and the index is read instead: {error}")
-        return index
-    if args.as_of is not None and args.as_of >= snapshot.fetched.date():
-        return index
-    note(
-        f"releases as the index had them on {snapshot.fetched:%Y-%m-%d %H:%M} UTC, by the committed"
-        " snapshot; --refresh reads the index"
-    )
-    return SnapshotIndex(snapshot, index)
 
 
 def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:

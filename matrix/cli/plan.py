@@ -47,6 +47,8 @@ examples:
       the same releases with the dependencies that an install today gets
   python -m matrix plan supported_versions.json --tested --ddtrace 4.16.0
       the releases that the vendor's own tests cover, with this tracer
+  python -m matrix plan --locks
+      the cells that must be resolved before they run, as no lock of theirs is committed
   python -m matrix plan --github --profile exhaustive
       shares the plan out to GitHub's machines: their jobs, and a manifest for `verify --shard`
   python -m matrix plan --github --engine local --shards 3 --manifest shared.json
@@ -76,6 +78,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--write-locks",
         "write the locks of the environments that the documented profile has on this machine;"
         " with --refresh also those that are committed are resolved again",
+    )
+    add_flag(
+        parser, "--locks", "print the cells whose environments have no committed lock, and why"
     )
     add_shard_plan_options(parser)
     add_service_option(parser)
@@ -116,9 +121,9 @@ def _show(args: argparse.Namespace) -> None:
         _write_plan(args.json, plan)
         if to_stdout(args.json):
             return
-    if args.cells:
-        for planned in plan.cells:
-            print(planned.cell.id)
+    if args.cells or args.locks:
+        for line in _cell_lines(plan, locks=args.locks):
+            print(line)
         return
     for line in _lines(plan):
         print(line)
@@ -127,6 +132,16 @@ def _show(args: argparse.Namespace) -> None:
             print(line)
     for line in _back_ends(plan, external):
         print(line)
+
+
+def _cell_lines(plan: Plan, *, locks: bool) -> Iterator[str]:
+    """Yield the ids of the cells, or with `locks` those without a committed lock."""
+    if not locks:
+        yield from (planned.cell.id for planned in plan.cells)
+        return
+    from matrix.cli.plan_facts import lock_lines  # noqa: PLC0415 - slow
+
+    yield from lock_lines(plan.cells)
 
 
 def _write_plan(path: Path, plan: Plan) -> None:
@@ -201,7 +216,7 @@ def _missing_interpreters(plan: Plan) -> Iterator[str]:
 
 
 def _back_ends(plan: Plan, external: Mapping[str, ExternalService]) -> Iterator[str]:
-    from matrix.reporting.summary import count_needed_services, service_state_lines  # noqa: PLC0415 - start-up time
+    from matrix.reporting.back_ends import count_needed_services, service_state_lines  # noqa: PLC0415 - start-up time
 
     if needed := count_needed_services(plan.cells, load_probes()):
         from matrix.runs.services import run_services  # noqa: PLC0415 - start-up time

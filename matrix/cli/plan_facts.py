@@ -1,4 +1,4 @@
-"""The committed facts about the index: `plan --write-releases` and `plan --write-locks`.
+"""The committed facts about the index: `plan --write-releases`, `--write-locks` and `--locks`.
 
 A snapshot of the releases that plans read, and the locks of environments for this machine's target.
 """
@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cli.common import note, project_data
@@ -21,6 +21,7 @@ from matrix.environments.committed_locks import (
     TargetLocks,
     committed_key,
     libc_kind,
+    locked_target,
 )
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
@@ -64,6 +65,33 @@ def write_locks(args: argparse.Namespace) -> None:
         written = store.committed.write(locks)
     counts = ", ".join(f"{number} {text}" for text, number in found.counts.items())
     print(f"{len(found.locks)} locks ({counts}): {path}{'' if written else ', unchanged'}")
+
+
+def lock_lines(cells: Sequence[PlannedCell]) -> Iterator[str]:
+    """Yield a line for each cell without a committed lock, with the reason, then their numbers."""
+    committed = EnvironmentStore(cache_dir(), offline=True, anew=False).committed
+    here = {(item.python, item.target) for item in find_interpreters()}
+    probes, notices = load_probes(), list[str]()
+    counts: Counter[str] = Counter()
+    for planned in cells:
+        target = locked_target(planned.cell.target)
+        locks, by_key = committed.read(target, notices)
+        requirements = cell_requirements(planned, probes)
+        if locks is None:
+            reason = f"there are no locks for {target}"
+        elif requirements.as_of >= locks.snapshot:
+            reason = f"the locks are of days before {locks.snapshot}"
+        elif committed_key(planned.cell.python, requirements) in by_key:
+            continue
+        elif (planned.cell.python, target) not in here:
+            reason = f"CPython {planned.cell.python} is not on this machine, which resolves"
+        else:
+            reason = "--write-locks resolves it, or says why it cannot be"
+        counts[reason] += 1
+        yield f"{planned.cell.id}  {reason}"
+    note(*notices)
+    yield f"{len(cells) - counts.total()} of {len(cells)} cells have a committed lock"
+    yield from (f"{count} have none: {reason}" for reason, count in counts.most_common())
 
 
 def write_releases(args: argparse.Namespace) -> None:

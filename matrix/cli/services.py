@@ -25,7 +25,7 @@ from matrix.docker.images.refresh import (
 from matrix.docker.platforms import registry_reference
 from matrix.errors import ExitCode, IndexUnavailableError, UsageError
 from matrix.probes.registry import load_probes
-from matrix.reporting.summary import service_users
+from matrix.reporting.back_ends import service_users
 from matrix.runs.environments import service_interpreter
 from matrix.services.external import add_service_option, external_from_args
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from matrix.cli.common import add_flag, add_path, check_folders, note, to_stdout
 from matrix.cli.options import (
@@ -20,9 +21,6 @@ from matrix.cli.options import (
     targets_from_args,
 )
 from matrix.cli.output import add_answer_options, close_run, run_options, write_answers
-from matrix.distributed.dask.cluster import join_cluster
-from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
-from matrix.distributed.shard_run import check_project, find_shard, run_shard
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.features.audit.index import static_evidence
 from matrix.model.plan import Plan
@@ -35,6 +33,9 @@ from matrix.runs.run import OpenRunContext, captured_targets, context_on, exit_c
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 from matrix.system.timings import OTHER, PLAN, TIMINGS
+
+if TYPE_CHECKING:
+    from matrix.distributed.manifest import Manifest, Shard
 
 DESCRIPTION = "Run the cells and say, for every promise of the documents, whether it holds."
 EXAMPLES = """\
@@ -111,6 +112,8 @@ def setup_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
         )
         yield VerifySetup(where, lambda _plan: context_on(RunBackend(where)))
     elif args.cluster:
+        from matrix.distributed.dask.cluster import join_cluster  # noqa: PLC0415 - start-up time
+
         with join_cluster(args.cluster, args.engine, args.target) as cluster:
             yield VerifySetup(cluster.where, cluster.context_on, cluster.notes)
     else:
@@ -120,6 +123,9 @@ def setup_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
 
 def run_shard_from_args(args: argparse.Namespace) -> int:
     """Run a shard, print where its results are, and return its exit code."""
+    from matrix.distributed.manifest import MANIFEST, read_manifest  # noqa: PLC0415 - start-up time
+    from matrix.distributed.shard_run import check_project, find_shard, run_shard  # noqa: PLC0415 - start-up time
+
     if unusable := list(_options_of_plans(args)):
         raise UsageError(
             f"--shard cannot be combined with {', '.join(unusable)}: the manifest has the plan",

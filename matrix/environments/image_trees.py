@@ -5,6 +5,11 @@ trees/<key>/site/       a finished tree: hard links to unpacked wheels, and to t
 unpacked/ compiled/     each wheel once; its byte code once for each CPython minor
 files/ wheels/          published files, and wheels built from source distributions
 
+A committed lock for the target, the minor and the kind of C library is used here as on this machine
+(`committed_locks`); what the index no longer has, or another patch release of the CPython requires,
+is noticed, and resolved. Only the addresses of files are looked up then. No other target has
+committed locks, but for 32-bit Linux, which has those of x86-64.
+
 This machine builds them for the image's tags; only builds of source distributions, and of byte code
 where this machine lacks the CPython, run in containers. uv resolves for a given platform. It does
 not support 32-bit Linux: the lock for x86-64 is used instead, whose markers differ in the name of
@@ -19,11 +24,17 @@ import functools
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from matrix.docker.interface import ContainerEngine
 from matrix.environments.cache_folders import Artifacts, Metadata, content_key
+from matrix.environments.committed_locks import (
+    CommittedLock,
+    CommittedLocks,
+    describe_difference,
+    locked_target,
+)
 from matrix.environments.download import (
     ChosenFile,
     Download,
@@ -43,6 +54,7 @@ from matrix.environments.lock import (
     Content,
     LockedFile,
     check_installed,
+    check_markers,
     dump_lock,
     lock_key,
     parse_line,
@@ -51,7 +63,15 @@ from matrix.environments.lock import (
 )
 from matrix.environments.own_indexes import index_with_local_wheels
 from matrix.environments.sdist_wheels import SdistWheels, is_pure
-from matrix.environments.store import LEGACY_PYTHONS, LOCK_FORMAT, ContentStore, EnvironmentStore
+from matrix.environments.store import (
+    LEGACY_PYTHONS,
+    LOCK_FORMAT,
+    UNUSABLE,
+    ContentStore,
+    EnvironmentStore,
+    describe_change,
+    describe_refusal,
+)
 from matrix.environments.toolbox import cutoff, interpreter_id
 from matrix.errors import IndexUnavailableError
 from matrix.interpreters.discovery import find_interpreters
@@ -84,6 +104,7 @@ class TreeStore(ContentStore[Image]):
     native: Callable[[str], Image | None] = lambda _image: None
     interpreters: Callable[[], Sequence[Interpreter]] = find_interpreters
     download: Download = download
+    committed: CommittedLocks = dataclasses.field(default_factory=CommittedLocks)
     read_installed: Callable[[Path], dict[str, str]] = read_installed
 
     def __post_init__(self) -> None:
@@ -96,7 +117,9 @@ class TreeStore(ContentStore[Image]):
             *(self.cache_dir, self._tools.index_url, self.offline, self.seconds),
             *(self.wait_seconds, self._listing, self.runner, self.free_bytes),
             anew=self.anew,
+            committed=self.committed,
         )
+        self._refused: set[str] = set()
         self._source_wheels = SdistWheels(
             self._tools,
             artifacts,
@@ -105,6 +128,19 @@ class TreeStore(ContentStore[Image]):
             native=self.native,
             host_builders=lambda minor: [interpreter_id(item) for item in self._own(minor)],
         )
+
+    def prepare(self, runtime: Image, requirements: Requirements) -> Environment:
+        """Return what `ensure` does; resolve where the committed lock cannot be used here."""
+        try:
+            return super().prepare(runtime, requirements)
+        except BuildError as error:
+            key = self._lock_key(runtime, requirements)
+            content = self._lock_files.read(key) or {}
+            if error.reason not in UNUSABLE or not content.get("committed"):
+                raise
+            self._refuse(runtime, requirements, error)
+            self._lock_files.discard(key)
+            return super().prepare(runtime, requirements)
 
     def files(self, image: Image, requirements: Requirements) -> tuple[ChosenFile, ...]:
         """Return the one file of each distribution, chosen if necessary; raise BuildError."""
@@ -119,14 +155,49 @@ class TreeStore(ContentStore[Image]):
         return [item for item in self.interpreters() if item.python == minor]
 
     def _resolve(self, runtime: Image, requirements: Requirements) -> Content:
-        files = self._choose(runtime, requirements)
+        files, committed = self._choose(runtime, requirements)
         return {
             "lock": dump_lock(file.locked for file in files),
             "python": runtime.python,
             "files": [dataclasses.asdict(file) for file in files],
+            "committed": committed,
         }
 
-    def _choose(self, image: Image, requirements: Requirements) -> list[ChosenFile]:
+    def _choose(self, image: Image, requirements: Requirements) -> tuple[list[ChosenFile], bool]:
+        """Return the files of the lock, and whether that is a committed one."""
+        lock = self._committed_lock(image, requirements)
+        if lock is not None:
+            try:
+                return self._files_of(image, requirements, map(parse_line, lock.lines)), True
+            except BuildError as error:
+                if error.reason not in UNUSABLE:
+                    raise
+                self._refuse(image, requirements, error)
+        releases = self._choose_releases(image, requirements)
+        return self._files_of(image, requirements, releases), False
+
+    def _committed_lock(self, image: Image, requirements: Requirements) -> CommittedLock | None:
+        """Return the committed lock, None where there is none, or this machine has its own."""
+        key = self._key_of_lock(LOCK_FORMAT, image, requirements)
+        if self.anew or key in self._refused or self._lock_files.read(key) is not None:
+            return None
+        if image.minor in LEGACY_PYTHONS and self._own(image.minor):
+            return None  # its own store takes the committed one
+        return self._find_committed(image, requirements)
+
+    def _find_committed(self, image: Image, requirements: Requirements) -> CommittedLock | None:
+        runtime = dataclasses.replace(_interpreter(image), target=locked_target(image.target))
+        return self.committed.find(runtime, requirements, self._tools.notices)
+
+    def _refuse(self, image: Image, requirements: Requirements, error: BuildError) -> None:
+        """Use the committed lock no more, with a notice."""
+        notice = describe_refusal(_interpreter(image), requirements, error)
+        self._tools.notices.append(notice)
+        self._refused.add(self._key_of_lock(LOCK_FORMAT, image, requirements))
+
+    def _files_of(
+        self, image: Image, requirements: Requirements, lock: Iterable[LockedFile]
+    ) -> list[ChosenFile]:
         target = FileTarget(
             image.python,
             supported_tags(image.minor, image.target, image.libc),
@@ -135,7 +206,7 @@ class TreeStore(ContentStore[Image]):
         pins = {name for name, _ in map(pinned, requirements.pins)}
         listing = index_with_local_wheels(self._listing, requirements)
         files = []
-        for locked in self._choose_releases(image, requirements):
+        for locked in lock:
             try:
                 project = listing.project(locked.name)
             except IndexUnavailableError as error:
@@ -172,8 +243,12 @@ class TreeStore(ContentStore[Image]):
                 *("--python-platform", uv_platform(image.target, image.libc)),
             )
             installer = UvInstaller(self._tools, anew=self.anew)
-            lock = installer.compile(python, requirements, platform)
-            return {"lock": dump_lock(lock), "python": image.python}
+            lock = dump_lock(installer.compile(python, requirements, platform))
+            committed = self._find_committed(image, requirements)
+            if self.anew and committed and (change := describe_difference(committed.lines, lock)):
+                notice = describe_change(_interpreter(image), requirements, change)
+                self._tools.notices.append(notice)
+            return {"lock": lock, "python": image.python}
 
         files = self._lock_files
         known = None if self.anew else files.read(key)
@@ -216,6 +291,8 @@ class TreeStore(ContentStore[Image]):
                 link_into(folder, site)
             installed = self.read_installed(site)
             check_installed(installed, requirements.pins, [file.locked for file in files])
+            if self._locked(runtime, requirements).get("committed"):
+                check_markers(site, runtime.python, installed)
             return {"installed": installed, "made_in": runtime.id if in_image else ""}
 
         key = self._key(runtime, lock, in_image=in_image)

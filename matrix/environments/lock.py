@@ -132,6 +132,10 @@ class LockFiles:
             return None
         return dict(content)
 
+    def discard(self, key: str) -> None:
+        """Remove a file, so that its content is made again."""
+        (self._folder / f"{key}.json").unlink(missing_ok=True)
+
     def ensure(
         self,
         key: str,

@@ -42,7 +42,7 @@ from matrix.system.timings import BUILD, RESOLVE, TIMINGS
 _FORMAT = "environment/2"
 LOCK_FORMAT = "lock/2"
 # What a committed lock fails for where the index, or the CPython, is not the one it was made with.
-_UNUSABLE = frozenset(
+UNUSABLE = frozenset(
     {Reason.NO_RELEASE, Reason.NO_WHEEL, Reason.REQUIRES_PYTHON, Reason.WRONG_INSTALL}
 )
 LEGACY_PYTHONS = frozenset({"2.7", "3.5"})
@@ -249,14 +249,11 @@ class EnvironmentStore(ContentStore[Interpreter]):
             return super().prepare(runtime, requirements)
         except BuildError as error:
             key = self._lock_key(runtime, requirements)
-            if error.reason not in _UNUSABLE or self._lock_files.read(key) is not None:
+            if error.reason not in UNUSABLE or self._lock_files.read(key) is not None:
                 raise
             if self._committed_lock(key, runtime, requirements) is None:
                 raise
-            self._tools.notices.append(
-                f"the committed lock of {_describe(runtime, requirements)} cannot be used here, and"
-                f" is resolved again: {error.detail}"
-            )
+            self._tools.notices.append(describe_refusal(runtime, requirements, error))
             self._refused.add(key)
             return super().prepare(runtime, requirements)
 
@@ -278,9 +275,7 @@ class EnvironmentStore(ContentStore[Interpreter]):
         lock = dump_lock(self._installer_for(runtime).resolve(runtime, requirements))
         committed = self.committed.find(runtime, requirements, self._tools.notices)
         if self.anew and committed and (change := describe_difference(committed.lines, lock)):
-            self._tools.notices.append(
-                f"the lock of {_describe(runtime, requirements)} is not the committed one: {change}"
-            )
+            self._tools.notices.append(describe_change(runtime, requirements, change))
         return {"lock": lock, "python": runtime.version}
 
     def _installer_for(self, interpreter: Interpreter) -> Installer:
@@ -322,6 +317,17 @@ class EnvironmentStore(ContentStore[Interpreter]):
 
         missing = "the environment has no Python executable"
         return self._make_folder(runtime, lock, self._key(runtime, lock), fill, missing)
+
+
+def describe_refusal(runtime: Interpreter, requirements: Requirements, error: BuildError) -> str:
+    """Return the notice of a committed lock with which a build failed."""
+    subject = f"the committed lock of {_describe(runtime, requirements)}"
+    return f"{subject} cannot be used here, and is resolved again: {error.detail}"
+
+
+def describe_change(runtime: Interpreter, requirements: Requirements, change: str) -> str:
+    """Return the notice of a lock that was resolved once more, and is another."""
+    return f"the lock of {_describe(runtime, requirements)} is not the committed one: {change}"
 
 
 def _describe(runtime: Interpreter, requirements: Requirements) -> str:

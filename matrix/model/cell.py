@@ -55,14 +55,17 @@ class Cell:
     @functools.cached_property
     def id(self) -> str:
         """Return the stable, unique id, which globs can match and `parse` reads."""
-        name = self.framework.replace("-", "_")
-        equals = "=" if re.search(r"\d", name) else ""
+        name, equals = _framework_in_id(self.framework)
         as_of = f"-asof{self.as_of:%Y%m%d}" if self.as_of else ""
         place = f"-in-{self.place}" if self.place else ""
         return (
             f"cp{self.python.replace('.', '')}-{self.target}"
             f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{as_of}{place}"
         )
+
+    def __hash__(self) -> int:
+        # A plan looks cells up hundreds of thousands of times, and a text keeps its hash.
+        return hash(self.id)
 
     def __str__(self) -> str:
         return self.id
@@ -100,6 +103,13 @@ class Cell:
             as_of=dt.datetime.strptime(as_of, "%Y%m%d").date() if as_of else None,  # noqa: DTZ007
             place=match["place"] or "",
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def _framework_in_id(framework: str) -> tuple[str, str]:
+    """Return a framework's name as ids have it, and what sets a name with a digit off."""
+    name = framework.replace("-", "_")
+    return name, "=" if re.search(r"\d", name) else ""
 
 
 def expand(pattern: str) -> tuple[str, ...]:

@@ -67,24 +67,6 @@ def framework_obstacle(
     return None
 
 
-def library_obstacle(
-    integration: Integration, release: Release, python: str
-) -> Unsatisfiable | None:
-    """Return why a release does not run on a CPython, None where it does."""
-    if not release.accepts_python(python):
-        named = release.release.requires_python or "(see files)"
-        detail = f"requires Python {named}"
-    elif (pythons := integration.named_pythons(release.version)) is not None:
-        if specifier_allows(str(pythons), python):
-            return None
-        detail = f"does not run on CPython {python}, only on {pythons}"
-    elif not any(release.required_pythons) and release.is_tagged_for(python) is False:
-        detail = f"has no wheel for CPython {python}"
-    else:
-        return None
-    return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{integration.slug} {release.text} {detail}")
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class LibraryObstacles:
     """Obstacles of the releases of a library on CPythons; each is found out once."""
@@ -93,13 +75,36 @@ class LibraryObstacles:
     _found: dict[tuple[Release, str], Unsatisfiable | None] = dataclasses.field(
         default_factory=dict
     )
+    _named: dict[Release, str | None] = dataclasses.field(default_factory=dict)
 
     def of(self, release: Release, python: str) -> Unsatisfiable | None:
         """Return why a release does not run on the CPython, None where it does."""
         key = (release, python)
         if key not in self._found:
-            self._found[key] = library_obstacle(self.integration, release, python)
+            self._found[key] = self._find(release, python)
         return self._found[key]
+
+    def _find(self, release: Release, python: str) -> Unsatisfiable | None:
+        if not release.accepts_python(python):
+            required = release.release.requires_python or "(see files)"
+            detail = f"requires Python {required}"
+        elif (named := self._named_pythons(release)) is not None:
+            if specifier_allows(named, python):
+                return None
+            detail = f"does not run on CPython {python}, only on {named}"
+        elif not any(release.required_pythons) and release.is_tagged_for(python) is False:
+            detail = f"has no wheel for CPython {python}"
+        else:
+            return None
+        subject = f"{self.integration.slug} {release.text}"
+        return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{subject} {detail}")
+
+    def _named_pythons(self, release: Release) -> str | None:
+        """Return the CPythons that are declared for a release, None where none are."""
+        if release not in self._named:
+            pythons = self.integration.named_pythons(release.version)
+            self._named[release] = None if pythons is None else str(pythons)
+        return self._named[release]
 
 
 def lowest_usable(
@@ -195,6 +200,8 @@ class LibraryReleases:
     below: Sequence[Release] = ()
     above: Sequence[Release] = ()
     _compared: dict[str, Sequence[Release]] = dataclasses.field(default_factory=dict)
+    _newest: dict[str, Release | Unsatisfiable] = dataclasses.field(default_factory=dict)
+    _later: dict[tuple[Release, str], Sequence[Release]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def in_range(
@@ -220,14 +227,14 @@ class LibraryReleases:
 
     def lowest(self, python: str) -> Release | Unsatisfiable:
         """Return the documented minimum, if it runs on the CPython."""
-        return self.obstacles.of(self.releases[0], python) or self.releases[0]
+        return self._obstacle(self.releases[0], python)
 
     def newest(self, python: str) -> Release | Unsatisfiable:
         """Return the newest release that runs on the CPython."""
-        for release in reversed(self.releases):
-            if self.runs(release, python):
-                return release
-        return self.obstacles.of(self.releases[-1], python) or self.releases[-1]
+        if python not in self._newest:
+            running = (item for item in reversed(self.releases) if self.runs(item, python))
+            self._newest[python] = next(running, None) or self._obstacle(self.releases[-1], python)
+        return self._newest[python]
 
     def lowest_on_any(self, pythons: Sequence[str]) -> Mapping[str, Release]:
         """Return the lowest release that runs on any of the CPythons, by those it runs on."""
@@ -277,12 +284,18 @@ class LibraryReleases:
         """Return the first release above the range's upper end, where it runs on the CPython."""
         return self.above[0] if self.above and self.runs(self.above[0], python) else None
 
-    def fallback_versions(self, minimum: Release, python: str) -> list[Release]:
+    def fallback_versions(self, minimum: Release, python: str) -> Sequence[Release]:
         """Return the releases to try where the minimum does not build or start on the CPython.
 
         Ascending: the one after it, the first of each minor series and the newest; of many, a
         sample.
         """
+        key = (minimum, python)
+        if key not in self._later:
+            self._later[key] = self._choose_later(minimum, python)
+        return self._later[key]
+
+    def _choose_later(self, minimum: Release, python: str) -> Sequence[Release]:
         later = later_than(self.releases, minimum.version)
         series: dict[tuple[int, int], Release] = {}
         for release in later:
@@ -295,6 +308,9 @@ class LibraryReleases:
             return ascending
         last, steps = len(ascending) - 1, _MOST_FALLBACKS - 1
         return [ascending[round(step * last / steps)] for step in range(_MOST_FALLBACKS)]
+
+    def _obstacle(self, release: Release, python: str) -> Release | Unsatisfiable:
+        return self.obstacles.of(release, python) or release
 
     def runs(self, release: Release, python: str) -> bool:
         """Return whether a release runs on the CPython."""

@@ -6,6 +6,7 @@ A check is one boundary of tracer releases on one framework. Its runtimes are ch
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -55,6 +56,10 @@ class Check:
         return self.claim.status is Status.NOT_SUPPORTED
 
     def __str__(self) -> str:
+        return self._text
+
+    @functools.cached_property
+    def _text(self) -> str:
         specifier = f" {self.specifier}" if self.specifier else ""
         tracer = self.boundary.minimum.text
         place = f" in {self.cell_place}" if self.cell_place else ""

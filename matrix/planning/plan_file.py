@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -234,7 +235,9 @@ def _read_wheel(data: Mapping[str, Any]) -> LackingWheel:
     return LackingWheel(**{name: text(value) for name, value in data.items()})
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _read_cell(value: object) -> Cell:
+    # The parts of a plan name each cell several times.
     return Cell.parse(cell_id(value))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import os
 import threading
@@ -79,6 +80,7 @@ def index_url(environ: Mapping[str, str] | None = None) -> str:
 class CachedIndex:
     """An `Index` that caches its answers under `cache_dir`; safe to use from threads.
 
+    `url` is that of the index, "" for the one that the user's own tools use.
     Answers older than `max_age` are requested again; `refresh` requests each project once, whatever
     the age; `offline` never sends a request, and answers of more than `max_bytes` are refused.
     `notices` collects messages for the user, such as that the index is down and an old answer is
@@ -86,7 +88,7 @@ class CachedIndex:
     """
 
     cache_dir: Path
-    url: str = dataclasses.field(default_factory=index_url)
+    url: str = ""
     offline: bool = False
     refresh: bool = False
     max_age: dt.timedelta = MAX_AGE
@@ -106,8 +108,12 @@ class CachedIndex:
 
     def path(self, name: str) -> Path:
         """Return the cache file of `name`."""
-        index = hashlib.sha256(self.url.encode()).hexdigest()[:12]
+        index = hashlib.sha256(self._address.encode()).hexdigest()[:12]
         return self.cache_dir / "index" / index / f"{canonicalize_name(name)}.json"
+
+    @functools.cached_property
+    def _address(self) -> str:
+        return self.url or index_url()
 
     def _find(self, name: str) -> Project:
         project, etag, modified = self._read(name) or (None, "", "")
@@ -128,7 +134,7 @@ class CachedIndex:
     def _request(
         self, name: str, old: Project | None, etag: str, modified: str, now: dt.datetime
     ) -> Project:
-        page = f"{self.url.rstrip('/')}/{name}/"
+        page = f"{self._address.rstrip('/')}/{name}/"
         try:
             answer = fetch(
                 page,

@@ -91,7 +91,6 @@ class Release:
     _has_wheel: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict, repr=False)
     _has_target: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
     _pythons: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, repr=False)
-    _accepted: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def text(self) -> str:
@@ -176,12 +175,7 @@ class Release:
 
     def accepts_python(self, python: str) -> bool:
         """Return whether the release's own Requires-Python allows this CPython."""
-        if python not in self._accepted:
-            required, version = self.required_pythons, _newest_patch(python)
-            self._accepted[python] = not required or any(
-                specifier_allows(text, version) for text in required
-            )
-        return self._accepted[python]
+        return _accepts(self.required_pythons, python)
 
     @functools.cached_property
     def required_pythons(self) -> frozenset[str]:
@@ -265,6 +259,13 @@ class Releases:
         for clause in _parse_specifiers(first) or ():
             matching = _in_clause(matching, clause)
         return matching
+
+
+@functools.lru_cache(maxsize=4096)
+def _accepts(required: frozenset[str], python: str) -> bool:
+    """Return whether any of the different Requires-Python of a release allows a CPython."""
+    version = _newest_patch(python)
+    return not required or any(specifier_allows(text, version) for text in required)
 
 
 def _newest_patch(python: str) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.judging.sentences import remark_text
 from matrix.model.capture import NETWORK, PARTS
 from matrix.model.claim import Claim
 from matrix.model.fact import Fact, FactKind
-from matrix.model.plan import PlannedCell
-from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
@@ -28,7 +26,6 @@ from matrix.reporting.rows import (
 )
 from matrix.reporting.text import MARKS, count_text, promise_text, short_names
 from matrix.runs.record import CellRecord, Record
-from matrix.services.pool import Services
 from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
@@ -326,33 +323,3 @@ def target_marks(verdicts: Iterable[Verdict]) -> str:
     if len(found) < 2:  # noqa: PLR2004 - a single one is in the ids of the cells
         return ""
     return " ".join(f"{target} {MARKS[outcome]}" for target, outcome in found.items())
-
-
-def service_users(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
-    """Return the libraries or probes that use each back end: celery, kombu, redis for `redis`."""
-    users: dict[str, dict[str, None]] = defaultdict(dict)
-    for probe in probes:
-        for service in probe.services:
-            users[service].update(dict.fromkeys(probe.frameworks or (probe.name,)))
-    return {service: tuple(sorted(names)) for service, names in users.items()}
-
-
-def count_needed_services(
-    cells: Iterable[PlannedCell], probes: Mapping[str, Probe]
-) -> dict[str, int]:
-    """Return the number of cells that need each back end."""
-    counts: Counter[str] = Counter()
-    for planned in cells:
-        needed = (probes[name].services for name in planned.probes if name in probes)
-        counts.update({service for services in needed for service in services})
-    return dict(sorted(counts.items()))
-
-
-def service_state_lines(services: Services, needed: Mapping[str, int]) -> Iterator[str]:
-    """Yield a line for each back end with its version, or the reason why there is none."""
-    for name, count in needed.items():
-        state, cells = services.state(name), count_text(count, "cell")
-        if state.identity is None:
-            yield f"missing here    {name}, for {cells}: {state.reason}: {state.remedy}"
-        else:
-            yield f"back end        {state.identity}, for {cells}"

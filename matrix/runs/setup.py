@@ -13,14 +13,11 @@ from pathlib import Path
 from matrix.cells.job import CellJob, Limits, load_per_cpu
 from matrix.cells.places import seconds_to_start
 from matrix.docker.connect import connect
-from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerError
-from matrix.environments.image_trees import TreeStore
 from matrix.environments.manifest import Manifests
 from matrix.environments.store import EnvironmentStore, store_root
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
-from matrix.kubernetes.archive import project_archive
 from matrix.kubernetes.interface import RunNamespace
 from matrix.model.environment import Image
 from matrix.model.index import ReleaseFiles
@@ -209,6 +206,7 @@ def _cluster_namespace(context: str) -> Iterator[RunNamespace | None]:
     if not context:
         yield None
         return
+    from matrix.kubernetes.archive import project_archive  # noqa: PLC0415 - start-up time
     from matrix.kubernetes.namespaces import run_namespace  # noqa: PLC0415 - imports the client
 
     with run_namespace(context, project_archive()) as namespace:
@@ -253,6 +251,9 @@ def backend_environments(  # noqa: PLR0913 - options of a run
     if backend.engine is None:
         store = EnvironmentStore(cache_dir(), offline=offline, content=content, anew=anew)
         return LocalEnvironments(store, find_interpreters(), probes, candidate)
+    from matrix.docker.images.catalog import ImageCatalog  # noqa: PLC0415 - start-up time
+    from matrix.environments.image_trees import TreeStore  # noqa: PLC0415 - start-up time
+
     catalog = ImageCatalog(backend.engine, cache_dir())
 
     def native(python: str) -> Image | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -60,7 +60,7 @@ def imported_files(
         if module in done or any(module == name or module.startswith(f"{name}.") for name in stops):
             continue
         done.add(module)
-        waiting += _read_imports(_module_file(root, module), root)
+        waiting += read_imports(_module_file(root, module), root)
     # By the parts' text: Windows orders paths differently, which would change a digest.
     return sorted((_module_file(root, module) for module in done), key=lambda path: path.parts)
 
@@ -82,24 +82,34 @@ def _module_file(root: Path, module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+# A statement of imports of ours at the beginning of a line. Parsing all modules takes 0.2 s.
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:from[ \t]+(?P<package>{_PACKAGE}(?:\.\w+)*)[ \t]+import[ \t]+"
+    r"(?:\((?P<several>(?:[^()#]|#.*)*)\)|(?P<names>\w.*))"
+    rf"|import[ \t]+(?P<modules>{_PACKAGE}\b.*))",
+    re.MULTILINE,
+)
+_COMMENT = re.compile(r"#.*")
+
+
 @functools.cache
-def _read_imports(path: Path, root: Path) -> list[str]:
+def read_imports(path: Path, root: Path) -> list[str]:
+    """Return the modules of ours that a file imports, also where a docstring only looks like it."""
     names = []
-    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [item.name for item in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            inner = [f"{node.module}.{item.name}" for item in node.names]
-            names += [name if _module_file(root, name).is_file() else node.module for name in inner]
-    return [name for name in names if name.split(".")[0] == _PACKAGE]
+    for match in _IMPORT.finditer(path.read_text(encoding="utf-8")):
+        if package := match["package"]:
+            for item in _words(match["several"] or match["names"]):
+                inner = f"{package}.{item}"
+                names.append(inner if _module_file(root, inner).is_file() else package)
+        else:
+            names += _words(match["modules"])
+    return names
 
 
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements below a node; expressions, which contain none, are passed over."""
-    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-        for child in getattr(node, field, ()):
-            yield child
-            yield from _statements(child)
+def _words(names: str) -> list[str]:
+    """Return the names in a list of imports, without those that they are bound to."""
+    items = _COMMENT.sub("", names).split(",")
+    return [item.split()[0] for item in items if item.strip()]
 
 
 def plugins(package: ModuleType, attribute: str) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from helpers.offline_index import offline
 from helpers.planning_fixture import project
 
 from matrix.__main__ import main
-from matrix.cli import options, plan_facts
+from matrix.cli import kept_plans, plan_facts
 from matrix.cli.options import plan_from_args
 from matrix.environments.committed_locks import LOCKS, CommittedLocks, TargetLocks
 from matrix.environments.errors import BuildError
@@ -109,6 +109,32 @@ def test_committed_locks_stay_and_nothing_is_resolved_for_them(
     assert capsys.readouterr().out.rstrip().endswith("unchanged")
 
 
+def test_the_cells_without_a_lock_are_told_with_the_reason(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--locks", "--offline"]) == ExitCode.OK
+    *_, count, reason = capsys.readouterr().out.splitlines()
+    cells = int(reason.split()[0])
+    assert count == f"0 of {cells} cells have a committed lock"
+    assert reason == f"{cells} have none: there are no locks for linux_x86_64"
+    world.pythons.remove("3.9.18")
+    write()
+    capsys.readouterr()
+    world.pythons.remove("2.7.18")  # its locks stay
+    assert main(["plan", "--locks", "--offline"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    without = [line for line in lines if line.startswith("cp")]
+    assert 0 < len(without) < cells
+    assert f"{cells - len(without)} of {cells} cells have a committed lock" in lines
+    of_39 = [line for line in without if line.startswith("cp39-")]
+    assert of_39
+    for line in of_39:
+        assert line.endswith("  CPython 3.9 is not on this machine, which resolves")
+    assert not any(line.startswith(("cp27-", "cp311-")) for line in without)
+    assert main(["plan", "--locks", "--offline", "--as-of", "2024-01-31"]) == ExitCode.OK
+    assert "--write-locks resolves it" in capsys.readouterr().out
+
+
 def test_refresh_resolves_the_committed_ones_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +202,7 @@ def test_a_plan_by_the_committed_snapshot_needs_no_index_and_says_its_date(
     offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(plan_facts, "SNAPSHOT", offline / "releases.json")
-    monkeypatch.setattr(options, "SNAPSHOT", offline / "releases.json")
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", offline / "releases.json")
     assert main(["plan", "--offline", "--json", "-"]) == ExitCode.OK
     by_index = capsys.readouterr().out
     assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
@@ -196,7 +222,7 @@ def test_what_the_snapshot_is_not_of_is_read_from_the_index(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(plan_facts, "SNAPSHOT", offline / "releases.json")
-    monkeypatch.setattr(options, "SNAPSHOT", offline / "releases.json")
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", offline / "releases.json")
     assert main(["plan", "--write-releases", "--offline"]) == ExitCode.OK
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(offline / "empty"))
     monkeypatch.chdir(offline)
@@ -211,7 +237,7 @@ def test_a_damaged_snapshot_is_named_and_the_index_is_read(
 ) -> None:
     damaged = offline / "releases.json"
     damaged.write_text('{"sha256":"0", "format":"releases/1"}')
-    monkeypatch.setattr(options, "SNAPSHOT", damaged)
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", damaged)
     assert main(["plan", "--offline", "--cells"]) == ExitCode.OK
     assert f"{damaged} is damaged" in capsys.readouterr().err
 

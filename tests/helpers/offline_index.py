@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.planning_fixture import world
-from matrix.cli import options
+from matrix.cli import kept_plans
 from matrix.cli import plan as plan_command
 from matrix.interpreters import discovery
 from matrix.model.environment import Interpreter
@@ -32,7 +32,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     python = Interpreter(Path("python"), "2.7.18", "build", "linux_x86_64", "glibc 2.36", "path")
-    monkeypatch.setattr(options, "SNAPSHOT", tmp_path / "no-snapshot.json")
+    monkeypatch.setattr(kept_plans, "SNAPSHOT", tmp_path / "no-snapshot.json")
     for module in (plan_command, discovery):
         monkeypatch.setattr(module, "find_interpreters", lambda: (python,))
     monkeypatch.setattr(planner, "host_target", lambda: "linux_x86_64")

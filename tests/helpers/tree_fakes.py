@@ -21,6 +21,7 @@ from typing import IO
 from helpers.environment_fakes import FakeIndex
 from helpers.fake_engine import FakeEngine, fake_image
 from matrix.docker.interface import ContainerSpec
+from matrix.environments.committed_locks import CommittedLocks
 from matrix.environments.errors import BuildError
 from matrix.environments.image_builds import BUILD_WHEEL, COMPILE_BYTECODE, read_script
 from matrix.environments.image_trees import TreeStore
@@ -60,13 +61,16 @@ def image(target: str = "linux_x86_64", python: str = "3.11.2", name: str = "tes
     )
 
 
-def wheel(name: str, version: str, files: Mapping[str, str] | None = None) -> bytes:
+def wheel(
+    name: str, version: str, files: Mapping[str, str] | None = None, requires: str = ""
+) -> bytes:
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w") as archive:
         for path, text in (files or {f"{name}.py": f"version = {version!r}"}).items():
             archive.writestr(path, text)
         archive.writestr(
-            f"{name}-{version}.dist-info/METADATA", f"Name: {name}\nVersion: {version}\n\n"
+            f"{name}-{version}.dist-info/METADATA",
+            f"Name: {name}\nVersion: {version}\n{requires}\n",
         )
     return raw.getvalue()
 
@@ -119,7 +123,9 @@ class TreeFakes:
             )
             self.engine.functions[item.id] = self.run_script
 
-    def store(self, native: Image | None = None, *, offline: bool = False) -> TreeStore:
+    def store(
+        self, native: Image | None = None, *, offline: bool = False, anew: bool = False
+    ) -> TreeStore:
         return TreeStore(
             self.folder,
             engine=self.engine,
@@ -130,6 +136,8 @@ class TreeFakes:
             index=FakeIndex(self.projects()),
             runner=self.run,
             download=self.download,
+            committed=CommittedLocks(self.folder / "facts"),
+            anew=anew,
             free_bytes=lambda _: 2**40,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from matrix.runs.keys import (
     judge_sources_in,
 )
 from matrix.system.paths import project_root
-from matrix.system.source_files import imported_files
+from matrix.system.source_files import imported_files, read_imports
 
 ROOT = project_root()
 
@@ -112,3 +113,45 @@ def test_every_module_that_is_loaded_to_run_a_cell_was_found_by_its_imports() ->
     modules = {name for name in loaded if not name.endswith("/__init__.py")}
     assert len(modules) > 20
     assert modules <= CELL | decoders | {"matrix/probes/evidence/combine.py"}
+
+
+def test_the_imports_that_are_found_are_those_that_python_sees() -> None:
+    """Texts may look like imports of ours, too; then one more file has a part in a key."""
+    found, only_texts = 0, 0
+    for path in sorted((ROOT / "matrix").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parsed = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                parsed |= {item.name for item in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for item in node.names:
+                    inner = f"{node.module}.{item.name}"
+                    is_module = (ROOT / inner.replace(".", "/")).with_suffix(".py").is_file()
+                    is_package = (ROOT / inner.replace(".", "/")).is_dir()
+                    parsed.add(inner if is_module or is_package else node.module)
+        ours = {name for name in parsed if name.split(".")[0] == "matrix"}
+        read = set(read_imports(path, ROOT))
+        assert ours <= read, path
+        found, only_texts = found + len(ours), only_texts + len(read - ours)
+    assert found > 1000
+    assert only_texts < 3
+
+
+def test_imports_of_several_lines_with_comments_and_other_names_are_found(tmp_path: Path) -> None:
+    package = tmp_path / "matrix"
+    package.mkdir()
+    for name in ("a", "b", "c", "d", "e"):
+        (package / f"{name}.py").touch()
+    (package / "main.py").write_text(
+        "import matrix.a, matrix.b as other  # (matrix.e)\n"
+        "def later():\n"
+        "    from matrix import (  # noqa: (this) - that\n"
+        "        c as see,  # c)\n"
+        "        # e,\n"
+        "    )\n"
+        "    from matrix.d import value, another  # e\n"
+        "    from matrixes import e\n"
+    )
+    files = imported_files(["matrix.main"], root=tmp_path)
+    assert [path.stem for path in files] == ["a", "b", "c", "d", "main"]

@@ -37,10 +37,10 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import Backend, ServiceIdentity, ServiceKind, against
 from matrix.model.verdict import Finding, Outcome
+from matrix.reporting.back_ends import count_needed_services, service_state_lines, service_users
 from matrix.reporting.json import record_to_json
 from matrix.reporting.markdown import render_markdown
 from matrix.reporting.rows import group_verdicts
-from matrix.reporting.summary import count_needed_services, service_state_lines, service_users
 from matrix.reporting.terminal import print_report
 from matrix.runs.journal import Entry
 from matrix.runs.record import CellRecord, Record

@@ -27,8 +27,8 @@ from matrix.model.service import against
 from matrix.model.verdict import Finding
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
+from matrix.reporting.back_ends import count_needed_services
 from matrix.reporting.json import finding_to_json
-from matrix.reporting.summary import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.interface import CellRequest, Report, capture_not_run
