@@ -18,6 +18,7 @@ from matrix.runs.keys import (
     cell_sources_in,
     judge_sources,
     judge_sources_in,
+    library_files,
 )
 from matrix.system.paths import project_root
 from matrix.system.source_files import imported_files
@@ -112,3 +113,10 @@ def test_every_module_that_is_loaded_to_run_a_cell_was_found_by_its_imports() ->
     modules = {name for name in loaded if not name.endswith("/__init__.py")}
     assert len(modules) > 20
     assert modules <= CELL | decoders | {"matrix/probes/evidence/combine.py"}
+
+
+def test_a_library_s_own_files_are_its_module_and_those_that_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "paper.py").write_text("import paper\n")
+    (tmp_path / "press.py").write_text("import press\n\nfrom libraries import paper\n")
+    assert library_files(tmp_path / "paper.py") == [tmp_path / "paper.py"]
+    assert library_files(tmp_path / "press.py") == [tmp_path / "press.py", tmp_path / "paper.py"]
