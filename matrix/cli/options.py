@@ -118,6 +118,11 @@ def add_plan_options(
         "of the tracer's registry: the releases that the vendor's own tests cover, each a claim,"
         f" with the newest tracer that matches --ddtrace (default: {DEFAULT_TRACER!r})",
     )
+    add_flag(
+        parser,
+        "--pre",
+        "a pre-release of the tracer counts as its newest release where none is newer",
+    )
     add_partials_option(parser)
     parser.add_argument(
         "--profile",
@@ -215,7 +220,7 @@ def plan_from_args(
     try:
         if args.tested:
             selection = dataclasses.replace(selection, tracers=())
-            tracer = Releases(index.project(TRACER), end_of_day(args.as_of))
+            tracer = Releases(index.project(TRACER), end_of_day(args.as_of), pre=args.pre)
             candidate = vendor_tracer(tracer, args.ddtrace).text
         plan = make_plan(
             claims,
@@ -226,6 +231,7 @@ def plan_from_args(
             targets=targets.targets,
             obstacles=targets.obstacles,
             places=_places_from_args(args, targets),
+            pre=args.pre,
         )
         plan = select(plan, selection)
         if static is not None:
@@ -259,9 +265,10 @@ def _places_from_args(args: argparse.Namespace, targets: Targets) -> tuple[str, 
 def _snapshot_or(index: CachedIndex, args: argparse.Namespace) -> Index:
     """Return the committed snapshot of releases for a plan of committed claims, else `index`.
 
-    As of a day that it does not cover, and with --refresh, the index is read. A note has the date.
+    As of a day that it does not cover, with --refresh and --pre, the index is read. A note has the
+    date.
     """
-    if args.documents or args.tested or args.refresh:
+    if args.documents or args.tested or args.refresh or args.pre:
         return index
     try:
         snapshot = load_snapshot(SNAPSHOT.read_bytes())

@@ -101,6 +101,7 @@ class FactKind(str, enum.Enum):
     # Beside an answer.
     NOTE = "note"  # cell: facts: what was noted of it
     NEWEST_LACKS = "newest-lacks"  # cell, minimum (id), reason: facts are the finding's
+    BEYOND_PROMISE = "beyond-promise"  # cell, present, absent, unknown: later majors, not promised
     NEWEST_WITH = "newest-with"  # cell, by
     CONTROL_UNUSABLE = "control-unusable"  # cell, reason: facts are the finding's
     TIGHTNESS_OPEN = "tightness-open"
