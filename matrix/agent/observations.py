@@ -25,6 +25,9 @@ from matrix.model.reason import Reason
 
 SHOP_SEGMENT = re.compile(r"\bs[0-9a-f]{15}\b")
 """The unique first segment of the path of every probe request."""
+_JOB = "job_id"
+"""The tag with the name of a job, which is a trace of its own."""
+_NAMING_TAGS = ("http.url", "http.route", _JOB)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SPAN_TEXTS = ("name", "service", "resource", "type")
 _SPAN_NUMBERS = ("trace_id", "span_id", "parent_id", "error", "start", "duration")
@@ -145,11 +148,12 @@ class Traces:
         return (root, *(s for s in spans if s is not root and self._top(s) is root))
 
     def elsewhere(self, exchange: Exchange, root: Span | None) -> tuple[Span, ...]:
-        """Return the spans of other traces whose resource contains the exchange's segment."""
+        """Return the spans of other traces whose resource, or job, has the exchange's segment."""
         return tuple(
             span
             for span in self._by_shop.get(exchange.shop, ())
-            if (root is None or span.trace_id != root.trace_id) and exchange.shop in span.resource
+            if (root is None or span.trace_id != root.trace_id)
+            and exchange.shop in f"{span.resource} {span.meta.get(_JOB, '')}"
         )
 
     def _add(self, span: Span) -> None:
@@ -167,7 +171,7 @@ class Traces:
 
 
 def _shop_segments(span: Span) -> Iterable[str]:
-    for text in (span.resource, span.meta.get("http.url", ""), span.meta.get("http.route", "")):
+    for text in (span.resource, *(span.meta.get(tag, "") for tag in _NAMING_TAGS)):
         yield from SHOP_SEGMENT.findall(text)
 
 

@@ -118,6 +118,11 @@ def add_plan_options(
         "of the tracer's registry: the releases that the vendor's own tests cover, each a claim,"
         f" with the newest tracer that matches --ddtrace (default: {DEFAULT_TRACER!r})",
     )
+    add_flag(
+        parser,
+        "--pre",
+        "a pre-release of the tracer counts as its newest release where none is newer",
+    )
     add_partials_option(parser)
     parser.add_argument(
         "--profile",
@@ -248,7 +253,7 @@ def _whole_plan(
         claims = _tested_from_args(args, targets) if args.tested else claims_from_args(args)
         candidate = ""
         if args.tested:
-            tracer = Releases(index.project(TRACER), end_of_day(args.as_of))
+            tracer = Releases(index.project(TRACER), end_of_day(args.as_of), pre=args.pre)
             candidate = vendor_tracer(tracer, args.ddtrace).text
         plan = make_plan(
             claims,
@@ -259,11 +264,12 @@ def _whole_plan(
             targets=options.targets,
             obstacles=options.obstacles,
             places=options.places,
+            pre=args.pre,
         )
         evidence = static(plan.claims, index) if static is not None else {}
         return dataclasses.replace(plan, static=tuple(evidence.values()))
 
-    if args.documents or args.tested or args.refresh:
+    if args.documents or args.tested or args.refresh or args.pre:
         return make(index)
     return plan_by_snapshot(options, index, make, KeptPlans(cache_dir())) or make(index)
 

@@ -23,8 +23,9 @@ tracing, which need that setting to be seen) its crash is a remark.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.agent.crashes import COUNT, crash_subject
 from matrix.judging.bare_control import Breakage, bare_failure, bare_result, is_compared
@@ -55,6 +56,9 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 from matrix.probes.places import find_place, outside_channel
 from matrix.probes.settings import is_controlled_bare
+
+# `3.15.0rc2`: https://docs.python.org/3/library/platform.html#platform.python_version
+_PREVIEW = re.compile(r"\d(?:a|b|rc)\d")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +127,18 @@ def findings_of(
                 own[-1] = judge_in_place(own[-1], outside, channel, processes, without)
                 findings.append(outside)
         findings += _with_undocumented(probe, own)
-    return tuple(dataclasses.replace(item, backends=capture.services) for item in findings)
+    notes = tuple(_preview_notes(capture))
+    return tuple(
+        dataclasses.replace(item, backends=capture.services, notes=(*item.notes, *notes))
+        for item in findings
+    )
+
+
+def _preview_notes(capture: CellCapture) -> Iterator[Fact]:
+    """Yield that the cell's CPython is a pre-release, where it is."""
+    python = capture.identity.python if capture.identity else ""
+    if _PREVIEW.search(python):
+        yield fact(FactKind.PREVIEW_PYTHON, python=python)
 
 
 def _with_undocumented(probe: Probe, findings: Sequence[Finding]) -> list[Finding]:

@@ -18,6 +18,16 @@ def _beyond(item: Fact) -> str:
     )
 
 
+def _beyond_promise(item: Fact) -> str:
+    ways = (
+        ("present", "it shows in ddtrace"),
+        ("absent", "it does not show in ddtrace"),
+        ("unknown", "it cannot be told of ddtrace"),
+    )
+    found = (f"{words} {' and '.join(item.texts(key))}" for key, words in ways if item.texts(key))
+    return f"beyond what the page promises: {', '.join(found)}"
+
+
 def _shows(item: Fact) -> str:
     return "shows it" if item.text("shows") == "present" else "does not show it"
 
@@ -137,6 +147,7 @@ PLAIN: Mapping[FactKind, Phrase] = {
         f"The probe saw nothing in {', '.join(item.texts('cells')) or 'any other cell'} either."
     ),
     FactKind.SEEN_IN: lambda item: f"The same probe does see it in {cell_id(item)}.",
+    FactKind.BEYOND_PROMISE: _beyond_promise,
     FactKind.CHOICE: lambda item: f"({item.text('text')})",
     FactKind.WORKS_ON_PYTHON: lambda item: (
         f"On CPython {python_of(item)} it does, and {_shows(item)}."

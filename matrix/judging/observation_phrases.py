@@ -129,6 +129,9 @@ PLAIN: Mapping[FactKind, Phrase] = {
     FactKind.NOT_SENT: lambda item: f"{item.text('stimulus')!r} was not sent.",
     FactKind.NO_ANSWER: _no_answer,
     FactKind.PROCESS_DIED: _died,
+    FactKind.PREVIEW_PYTHON: lambda item: (
+        f"CPython {item.text('python')} is a preview: what it shows may change until its release."
+    ),
     FactKind.SHOWS_UNDOCUMENTED: lambda item: (
         "It shows only with switches that are not documented for it"
         f" ({', '.join(item.texts('channels'))})."

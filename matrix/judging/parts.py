@@ -26,7 +26,8 @@ UNKNOWN, or there is none          cannot be told
 =================================  ================================================================
 
 The first release *above* a range of a library that has an upper end is asked too, and never
-refutes: ABSENT there is exact, PRESENT is later.
+refutes: ABSENT there is exact, PRESENT is later. The tracer's majors after those of the page are
+asked likewise, for a remark.
 
 Where the package index is known to list no wheel of the minimum for its target with a library that
 the probe needs, no release on the same target is needed as a control, and none but the first is
@@ -79,7 +80,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from matrix.judging.crashes import CrashCount, suspicious_count
 from matrix.judging.fallbacks import UNUSABLE, fallback_facts
@@ -100,7 +101,19 @@ def judge_part(part: Part, findings: FindingTable) -> PartVerdict:
     verdict = _judge(part, findings)
     used = [findings.get(part, cell) for cell in verdict.cells]
     backends = dict.fromkeys(each for finding in used if finding for each in finding.backends)
-    return dataclasses.replace(verdict, backends=tuple(backends))
+    remarks = (*verdict.remarks, *_beyond(part, findings))
+    return dataclasses.replace(verdict, backends=tuple(backends), remarks=remarks)
+
+
+def _beyond(part: Part, findings: FindingTable) -> Iterator[Fact]:
+    """Yield what the tracer's later majors, which are not promised, showed."""
+    found = [(cell.ddtrace, findings.get(part, cell)) for cell in part.beyond]
+    shown = {
+        shows.value: tuple(name for name, item in found if item and item.shows is shows)
+        for shows in Observed
+    }
+    if any(shown.values()):
+        yield fact(FactKind.BEYOND_PROMISE, part.minimum, **shown)
 
 
 def _judge(part: Part, findings: FindingTable) -> PartVerdict:

@@ -31,6 +31,7 @@ class FactKind(str, enum.Enum):
     PROCESS_DIED = "process-died"  # code (None where unknown), detail
     DIED_AFTER_PROBE = "died-after-probe"  # facts: PROCESS_DIED
     SOAK_CRASHED = "soak-crashed"  # setting, sent (requests): facts: PROCESS_DIED
+    PREVIEW_PYTHON = "preview-python"  # python: the full version of the cell's CPython
     SHOWS_UNDOCUMENTED = "shows-undocumented"  # channels: where this one lacks it
     NOT_STARTED = "not-started"  # detail, last_words
     # Of one cell.
@@ -101,6 +102,7 @@ class FactKind(str, enum.Enum):
     # Beside an answer.
     NOTE = "note"  # cell: facts: what was noted of it
     NEWEST_LACKS = "newest-lacks"  # cell, minimum (id), reason: facts are the finding's
+    BEYOND_PROMISE = "beyond-promise"  # cell, present, absent, unknown: later majors, not promised
     NEWEST_WITH = "newest-with"  # cell, by
     CONTROL_UNUSABLE = "control-unusable"  # cell, reason: facts are the finding's
     TIGHTNESS_OPEN = "tightness-open"

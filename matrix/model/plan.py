@@ -62,6 +62,9 @@ class Part:
     is known to lack a library that the probe needs; then `beside` are the cells of other parts that
     differ from the minimum in the target only. Of a part in a place, `beside` is the same cell in
     an ordinary container: what is missing in both, the place is not to blame for.
+
+    `beyond` are the cells of the tracer's later majors, which the page does not promise: they say
+    whether what it promises holds there, and decide nothing.
     """
 
     claim: str
@@ -80,6 +83,7 @@ class Part:
     later: tuple[Cell, ...] = ()
     beside: tuple[Cell, ...] = ()
     lacking: tuple[LackingWheel, ...] = ()
+    beyond: tuple[Cell, ...] = ()
 
     @property
     def is_compared_back(self) -> bool:
@@ -93,7 +97,7 @@ class Part:
     def required(self) -> tuple[Cell, ...]:
         """Return the cells that are always run; the others are in reserve."""
         neighbours = (cell for cell in (self.before, self.above) if cell)
-        return (self.minimum, *neighbours, *self.controls[:1])
+        return (self.minimum, *neighbours, *self.controls[:1], *self.beyond)
 
     @property
     def compared(self) -> tuple[Cell, ...]:

@@ -19,11 +19,15 @@ _LOWER_BOUND = re.compile(r"(?:>=?|~=|==)\s*\d")
 
 @dataclasses.dataclass(frozen=True)
 class Boundary:
-    """A release that must keep the promise; `before` need not, `controls` should, newest first."""
+    """A release that must keep the promise; `before` need not, `controls` should, newest first.
+
+    `beyond` are the newest releases of later majors, which are not promised, ascending.
+    """
 
     minimum: Release
     before: Release | None = None
     controls: tuple[Release, ...] = ()
+    beyond: tuple[Release, ...] = ()
 
 
 def minimum_boundary(
@@ -49,7 +53,8 @@ def minimum_and_heads(
     """Return the boundary of `from ddtrace V`, then the newest later release of each branch.
 
     A promise that names a minimum covers the releases after it: the newest of each branch decides
-    as the minimum does, which is its positive control. Empty where no release is in the specifier.
+    as the minimum does, which is its positive control; that of each major where the page names no
+    branches. Empty where no release is in the specifier.
     """
     lowest = minimum_boundary(tracer, specifier, branches, tight=tight)
     if lowest is None:
@@ -57,10 +62,32 @@ def minimum_and_heads(
     promised = set(tracer.matching(specifier))
     heads = [
         dataclasses.replace(head, controls=(lowest.minimum,))
-        for head in branch_heads(tracer, branches)
+        for head in (branch_heads(tracer, branches) if branches else map(Boundary, _majors(tracer)))
         if head.minimum.version > lowest.minimum.version and head.minimum in promised
     ]
     return (lowest, *heads)
+
+
+def with_beyond(
+    tracer: Releases, boundaries: Sequence[Boundary], branches: Sequence[str], specifier: str = ""
+) -> tuple[Boundary, ...]:
+    """Return the boundaries; the last has the newest release of each major that no branch has.
+
+    Only later majors count, those in the specifier, and only where the page names its branches:
+    without them, it promises every later release.
+    """
+    if not boundaries or not branches:
+        return tuple(boundaries)
+    heads = (*boundaries, *branch_heads(tracer, branches))
+    newest = max(head.minimum.major for head in heads)
+    promised = set(tracer.matching(specifier))
+    beyond = tuple(item for item in _majors(tracer) if item.major > newest and item in promised)
+    return (*boundaries[:-1], dataclasses.replace(boundaries[-1], beyond=beyond))
+
+
+def _majors(tracer: Releases) -> tuple[Release, ...]:
+    """Return the newest release of each major, ascending."""
+    return tuple({release.major: release for release in tracer.all}.values())
 
 
 def branch_heads(tracer: Releases, branches: Sequence[str]) -> tuple[Boundary, ...]:

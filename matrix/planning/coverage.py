@@ -136,7 +136,12 @@ class Coverage:
 
     def _library_rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule of a library's row, from the modules that its name and role lead to."""
-        libraries = named_libraries(self.integrations, claim.subject, claim.get("role") or "")
+        libraries = named_libraries(
+            self.integrations,
+            claim.subject,
+            claim.get("role") or "",
+            claim.get("integration") or "",
+        )
         explicit = claim.get("automatic") == "no"
         if explicit:
             libraries = [library for library in libraries if library.integration.explicit]

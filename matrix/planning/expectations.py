@@ -20,6 +20,7 @@ from matrix.planning.boundaries import (
     candidate_boundary,
     minimum_and_heads,
     vendor_boundary,
+    with_beyond,
 )
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
@@ -242,14 +243,17 @@ def _documented_boundaries(
         return branch_ranges(tracer, page.branches, claim.specifier)
     if claim.kind is ClaimKind.INTEGRATION:
         if rule.library:
-            return branch_heads(tracer, page.branches)
+            return with_beyond(tracer, branch_heads(tracer, page.branches), page.branches)
         return branch_ranges(tracer, page.branches, "")
     specifier = minimum.specifier if minimum else ""
-    if claim.status is Status.NOT_SUPPORTED or not specifier:
+    denied = claim.status is Status.NOT_SUPPORTED
+    if denied or not specifier:
         # A denial is refuted by one release that has the feature; older branches could not even
         # serve as a control. A preview without a version was not promised for the older branches.
-        return branch_heads(tracer, page.branches)[-1:]
-    return minimum_and_heads(tracer, specifier, page.branches, tight=rule.tight)
+        boundaries = branch_heads(tracer, page.branches)[-1:]
+    else:
+        boundaries = minimum_and_heads(tracer, specifier, page.branches, tight=rule.tight)
+    return boundaries if denied else with_beyond(tracer, boundaries, page.branches, specifier)
 
 
 def _frameworks(

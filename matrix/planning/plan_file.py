@@ -227,6 +227,7 @@ def _read_part(data: Mapping[str, Any]) -> Part:
         later=read_tuple(data["rungs"], _read_cell),
         beside=read_tuple(data["beside"], _read_cell),
         lacking=read_tuple(data["lacking"], _read_wheel),
+        beyond=read_tuple(data["beyond"], _read_cell),
     )
 
 

@@ -39,20 +39,24 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     places: Sequence[str] = (),
     coverage: Coverage | None = None,
     candidate: str = "",
+    pre: bool = False,
 ) -> Plan:
     """Return the plan for `claims`.
 
     `as_of` resolves everything as of that date instead of the era of each tracer release, without
     releases that were uploaded later. `targets` are those that cells can run on, in this order, by
     default this machine's own; `obstacles` says of others why they cannot. `places` are those that
-    cells can run in, by name. The interpreters and images of this machine do not matter.
+    cells can run in, by name. The interpreters and images of this machine do not matter. With
+    `pre`, a pre-release of the tracer that is newer than every final release is its newest.
 
     `candidate` is a release of the tracer: every promise about it is tested on it, and the plan has
     no other claims. Raises UsageError where the index has no such release, and
     NothingSelectedError where no claim is about it.
     """
     planner = _Planner(
-        versions=VersionChoice(index, coverage or load_coverage(), end_of_day(as_of), candidate),
+        versions=VersionChoice(
+            index, coverage or load_coverage(), end_of_day(as_of), candidate, pre
+        ),
         cells=CellSet(as_of),
         profile=load_profile(profile),
         targets=(host_target(),) if targets is None else tuple(targets),
@@ -165,6 +169,10 @@ class _Planner:
         self, check: Check, page: ClaimPage, targets: Sequence[str], limit: ProfileLimit
     ) -> None:
         """Plan a check on those of its targets that the profile runs."""
+        beyond = limit.choose_beyond(check.boundary.beyond)
+        check = dataclasses.replace(
+            check, boundary=dataclasses.replace(check.boundary, beyond=beyond)
+        )
         chosen = limit.choose_targets(check.claim, targets)
         for target in chosen:
             self.add_check_on(check, page, target, limit)
@@ -274,6 +282,7 @@ class _Planner:
                 expects_absent=check.expects_absent,
                 contained=check.claim.kind is ClaimKind.DEPLOYMENT,
                 beside=beside,
+                beyond=tuple(map(cell, boundary.beyond)),
                 **vars(neighbours),
             )
         for channel, control_channel in check.rule.denied:
@@ -316,6 +325,7 @@ class _Planner:
             boundary.minimum,
             None if before is None or obstacle(before) else before,
             tuple(release for release in boundary.controls if obstacle(release) is None),
+            tuple(release for release in boundary.beyond if obstacle(release) is None),
         )
 
 

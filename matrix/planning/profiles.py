@@ -16,6 +16,7 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.planning.expectations import Check
+from matrix.pypi.releases import Release
 from matrix.system.files import read_data
 from matrix.system.paths import data_dir
 
@@ -27,6 +28,7 @@ class ProfileLimit:
     """A limit on checks, runtimes and targets; an empty tuple limits nothing.
 
     `picks` are `lowest` and `newest`, `minimums` capabilities whose documented minimum applies.
+    `beyond` are the majors after those of the page that are asked, too: all, the newest, or none.
     """
 
     runtimes: Literal["all", "ends", "newest"]
@@ -36,6 +38,7 @@ class ProfileLimit:
     frameworks: tuple[str, ...] = ()
     picks: tuple[str, ...] = ()
     minimums: tuple[str, ...] = ()
+    beyond: Literal["all", "newest", "none"] = "none"
 
     def admits(self, check: Check) -> bool:
         """Return whether the limit is about such a check."""
@@ -60,6 +63,10 @@ class ProfileLimit:
     def choose_targets(self, claim: Claim, targets: Sequence[str]) -> tuple[str, ...]:
         """Return those of `targets`, all of which the claim admits, that it is run on."""
         return tuple(targets[:1] if self.targets == "first" and not claim.get("cpu") else targets)
+
+    def choose_beyond(self, releases: Sequence[Release]) -> tuple[Release, ...]:
+        """Return those of `releases` (ascending) beyond the page's majors that are run."""
+        return tuple(releases[{"all": 0, "newest": -1, "none": len(releases)}[self.beyond] :])
 
     @property
     def unchosen_reason(self) -> Reason:
@@ -98,7 +105,8 @@ def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
 
 def _read_limit(entry: Mapping[str, Any]) -> ProfileLimit:
     lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    return ProfileLimit(runtimes=entry["runtimes"], targets=entry.get("targets", "all"), **lists)
+    words = {key: value for key, value in entry.items() if isinstance(value, str)}
+    return ProfileLimit(**words, **lists)
 
 
 def smoke_path() -> Path:

@@ -37,13 +37,15 @@ TRACER = "ddtrace"
 class VersionChoice:
     """The projects read from the index, and the releases chosen; `until` hides later uploads.
 
-    `candidate` is the release of the tracer that every claim is tested on, "" without one.
+    `candidate` is the release of the tracer that every claim is tested on, "" without one. `pre` is
+    whether a newer pre-release of the tracer is its newest release.
     """
 
     index: Index
     coverage: Coverage
     until: dt.datetime | None = None
     candidate: str = ""
+    pre: bool = False
     projects: dict[str, Releases] = dataclasses.field(default_factory=dict)
     _joined: dict[tuple[NamedDistribution, ...], Releases] = dataclasses.field(default_factory=dict)
     _chosen: dict[tuple[object, ...], Release | Unsatisfiable] = dataclasses.field(
@@ -61,7 +63,8 @@ class VersionChoice:
         """
         if name not in self.projects:
             candidate = self.candidate if name == TRACER else ""
-            releases = Releases(self.index.project(name), self.until, candidate)
+            pre = self.pre and name == TRACER
+            releases = Releases(self.index.project(name), self.until, candidate, pre=pre)
             if name == TRACER and releases.undated:
                 raise NoUploadTimesError(name)
             self.projects[name] = releases

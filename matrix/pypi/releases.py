@@ -213,11 +213,17 @@ class Releases:
     Those without an upload time count only where `until` lies ahead, as of `LONG_AGO`; `undated` is
     whether there are some and no others, which `until_note` (` up to 2024-01-31`, or empty) then
     says. `candidate` is the one release under test, which
-    may be a pre-release or yanked; None where documents name the releases.
+    may be a pre-release or yanked; None where documents name the releases. With `pre` the newest
+    pre-release is one of them where it is newer than every final release.
     """
 
     def __init__(
-        self, project: Project, until: dt.datetime | None = None, candidate: str = ""
+        self,
+        project: Project,
+        until: dt.datetime | None = None,
+        candidate: str = "",
+        *,
+        pre: bool = False,
     ) -> None:
         self.name = project.name
         self.fetched = project.fetched
@@ -239,8 +245,11 @@ class Releases:
             if candidate and version == Version(candidate):
                 self.candidate = Release(release, version, uploaded)
                 releases.append(self.candidate)
-            elif not (release.yanked or version.is_prerelease or late):
+            elif not (release.yanked or late or (version.is_prerelease and not pre)):
                 releases.append(Release(release, version, uploaded))
+        if pre:
+            kept = {*releases[-1:], self.candidate}
+            releases = [item for item in releases if item in kept or not item.version.is_prerelease]
         self.all: tuple[Release, ...] = tuple(releases)
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}
 

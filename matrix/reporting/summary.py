@@ -106,16 +106,19 @@ def untested_claims(record: Record) -> list[UntestedClaims]:
 def collect_remarks(record: Record) -> list[Remark]:
     """Return the remarks on verdicts, equal ones of different cells as one.
 
-    Omissions are counted elsewhere, and unverified claims have a reason.
+    Omissions are counted elsewhere, and unverified claims have a reason: of these, only what later
+    majors of the tracer show is told.
     """
     found: dict[object, dict[tuple[Fact, ...], None]] = defaultdict(dict)
     promises: dict[object, dict[str, None]] = defaultdict(dict)
     for row in verdict_rows(record):
-        if row.verdict.outcome is not Outcome.UNVERIFIED:
-            for remark in _remarks(row.verdict):
-                same = tuple(fact.across_cells() for fact in remark)
-                found[same][remark] = None
-                promises[same][promise_text(*row.claims)] = None
+        is_open = row.verdict.outcome is Outcome.UNVERIFIED
+        for remark in _remarks(row.verdict):
+            if is_open and remark[0].kind is not FactKind.BEYOND_PROMISE:
+                continue
+            same = tuple(fact.across_cells() for fact in remark)
+            found[same][remark] = None
+            promises[same][promise_text(*row.claims)] = None
     return [
         Remark(_joined(next(iter(remarks))), tuple(promises[same]), _other_cells(list(remarks)))
         for same, remarks in found.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -35,6 +36,7 @@ JUDGE_MODULES = ("matrix.judging.cells", *DECODERS[:-1])
 """Modules that turn a capture into findings, with all that they import."""
 CELL_FILES = ("apps", "fixtures/cell", "matrix/data/settings.toml")
 """Files that run in a cell or configure it, and are not imported here."""
+_IMPORTED = re.compile(rf"^from {LIBRARIES} import (\w+)$", re.MULTILINE)
 
 
 @functools.cache
@@ -121,8 +123,7 @@ def base_key(planned: PlannedCell, environment: str, sources: str) -> str:
     }
     module = module_path(planned.cell.framework)
     if module.is_file():
-        # Each library has a module of its own; the modules of others do not matter.
-        parts["library"] = digest_files([module])
+        parts["library"] = digest_files(library_files(module))
     if planned.cell.place:
         parts["place"] = _place_sources(planned.cell.place)
     return _digest(json.dumps(parts, sort_keys=True))
@@ -163,6 +164,12 @@ def judge_key(sources: str, probes: Mapping[str, Probe]) -> str:
     """Return the key of the rules of judging: their code (`sources`) and the declared evidence."""
     declared = "".join(_digest(repr(probes[name])) for name in sorted(probes))
     return _digest(f"{sources}{declared}")
+
+
+def library_files(module: Path) -> list[Path]:
+    """Return the files of a library's own cells: its module, and the others that this imports."""
+    imported = _IMPORTED.findall(module.read_text(encoding="utf-8"))
+    return [module, *(module.with_name(f"{name}.py") for name in imported)]
 
 
 @functools.cache

@@ -71,6 +71,17 @@ def test_spans_of_other_traces_with_the_segment_in_their_resource_are_separate()
     assert observation.elsewhere == (test,)
 
 
+def test_a_job_that_is_named_as_the_segment_is_a_separate_trace() -> None:
+    root, job = (
+        span(meta={"http.url": URL}),
+        span(trace_id=2, span_id=2, type="", meta={"job_id": SHOP}),
+    )
+    request = exchange(path=f"/{SHOP}/orders")
+    (observation,) = observations_of(process([request], [traces(job), traces(root)]))
+    assert observation.root == root
+    assert observation.elsewhere == (job,)
+
+
 def test_tests_that_are_sent_as_events_have_spans_with_their_metadata() -> None:
     content = {
         "trace_id": 7,

@@ -30,6 +30,23 @@ TOO_NEW: tuple[type[ast.AST], ...] = (
 
 # Libraries for Python 3 may need these, from 3.5 on.
 COROUTINES = {"AsyncFunctionDef", "AsyncFor", "AsyncWith", "Await", "Nonlocal", "YieldFrom"}
+# Names of the standard library that are used most, of those that are newer than 3.5.
+NEWER_THAN_3_5 = {
+    "asyncio.all_tasks",
+    "asyncio.create_task",
+    "asyncio.current_task",
+    "asyncio.get_running_loop",
+    "asyncio.run",
+    "asyncio.to_thread",
+    "contextlib.AsyncExitStack",
+    "contextlib.asynccontextmanager",
+    "contextlib.nullcontext",
+    "os.PathLike",
+    "os.fspath",
+    "shlex.join",
+    "threading.excepthook",
+    "time.time_ns",
+}
 PYTHON_3_SHOPS = {"fastapi_shop"}
 # Routers of Python 3 use these for path parameters.
 ANNOTATIONS = {"arg", "FunctionDef"}
@@ -77,12 +94,64 @@ def test_the_syntax_is_valid_for_every_cpython(path: Path) -> None:
 
 def is_python_3_only(path: Path) -> bool:
     """Return whether the file is for Python 3 only: an app, or a library's module that says so."""
+    return not is_for(path, "2.7")
+
+
+def is_for(path: Path, python: str) -> bool:
+    """Return whether the file has to run on a CPython: an app, or a module that does not deny it."""
     if path.parent.name in PYTHON_3_SHOPS:
-        return True
-    if path.parent.name != LIBRARIES or path.stem == "__init__":
         return False
+    if path.parent.name != LIBRARIES or path.stem == "__init__":
+        return True
     pythons = parse(path.stem, path.read_text()).pythons
-    return bool(pythons) and not any(specifier.contains("2.7") for _, specifier in pythons)
+    return not pythons or any(specifier.contains(python) for _, specifier in pythons)
+
+
+def newer_than_3_5(source: str) -> Iterator[str]:
+    """Yield the syntax, and the names of the standard library, that CPython 3.5 rejects."""
+    try:
+        tree = ast.parse(source, feature_version=(3, 5))
+    except SyntaxError as error:
+        yield f"line {error.lineno}: {error.msg}"
+        return
+    for node in ast.walk(tree):
+        line = f"line {getattr(node, 'lineno', '?')}"
+        if isinstance(node, ast.AsyncFunctionDef) and any(
+            isinstance(item, ast.Yield) for item in ast.walk(node)
+        ):
+            yield f"{line}: an asynchronous generator"
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in NEWER_THAN_3_5:
+            yield f"{line}: {ast.unparse(node)}"
+        if isinstance(node, ast.keyword) and node.arg in {"capture_output"}:
+            yield f"{line}: {node.arg}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if is_for(path, "3.5")],
+    ids=lambda path: str(path.relative_to(project_root())),
+)
+def test_nothing_is_newer_than_cpython_3_5_unless_the_file_says_so(path: Path) -> None:
+    assert [*newer_than_3_5(path.read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'f"{x}"',
+        "x: int = 1",
+        "x = 1_000",
+        "def f(a, /): pass",
+        "(a := 1)",
+        "async def f():\n    yield 1",
+        "async def f():\n    return [x async for x in y]",
+        "with (open(a) as b, open(c) as d):\n    pass",
+        "asyncio.run(f())",
+        "subprocess.run(a, capture_output=True)",
+    ],
+)
+def test_what_is_newer_than_cpython_3_5_is_found(source: str) -> None:
+    assert [*newer_than_3_5(source)]
 
 
 @pytest.mark.parametrize(

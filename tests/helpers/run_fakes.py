@@ -78,7 +78,7 @@ def claim(number: int = 1, kind: ClaimKind = ClaimKind.CAPABILITY, document: str
 def part(of: Claim, **changes: object) -> Part:
     minimum, before, control, older = map(Cell.parse, (MINIMUM, BEFORE, CONTROL, OLDER))
     default = Part(of.id, PROBE, CHANNEL, minimum, before, (control, older))
-    cells = {"minimum", "before", "above", "controls", "elsewhere", "later"}
+    cells = {"minimum", "before", "above", "controls", "elsewhere", "later", "beyond"}
     parsed = {name: as_cells(value) if name in cells else value for name, value in changes.items()}
     return dataclasses.replace(default, **parsed)  # type: ignore[arg-type]
 

@@ -101,6 +101,7 @@ def plans(draw: st.DrawFn) -> Plan:
                     choice=texts,
                     elsewhere=several,
                     later=several,
+                    beyond=several,
                 ),
                 max_size=6,
             )

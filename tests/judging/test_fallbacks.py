@@ -237,6 +237,22 @@ def test_what_is_above_a_range_tells_how_tight_it_is_and_refutes_nothing(
     assert above in verdict.cells
 
 
+@pytest.mark.parametrize(("here", "outcome"), [(P, Outcome.CONFIRMED), (A, Outcome.UNVERIFIED)])
+def test_later_majors_that_are_not_promised_are_a_remark_and_decide_nothing(
+    here: Observed, outcome: Outcome
+) -> None:
+    later, latest = (dataclasses.replace(LOWEST, ddtrace=text) for text in ("3.19.0", "4.16.0"))
+    part = low(elsewhere=(), later=(), beyond=(later, latest))
+    known = FindingTable([finding(LOWEST, here), finding(later, P), finding(latest, A)])
+    verdict = told(part, known)
+    assert verdict.outcome is outcome
+    assert verdict.tightness is None
+    (remark,) = map(remark_text, verdict.remarks)
+    shown = "it shows in ddtrace 3.19.0, it does not show in ddtrace 4.16.0"
+    assert remark == f"beyond what the page promises: {shown}"
+    assert {later, latest}.isdisjoint(verdict.cells)
+
+
 @pytest.mark.parametrize(
     ("before", "above", "tightness"),
     [

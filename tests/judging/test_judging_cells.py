@@ -58,6 +58,18 @@ def test_nothing_is_present_without_a_negative_control() -> None:
     assert "not sent" in evidence_text(finding.facts)
 
 
+@pytest.mark.parametrize("suffix", ["", "+", "a1", "b3", "rc2"])
+def test_a_finding_says_that_its_cpython_is_a_preview(suffix: str) -> None:
+    seen = capture(MINIMUM)
+    assert seen.identity
+    python = f"{seen.identity.python.rpartition('.')[0]}.0{suffix}"
+    seen = dataclasses.replace(seen, identity=dataclasses.replace(seen.identity, python=python))
+    finding = find(seen)
+    assert finding.shows is Observed.PRESENT
+    text = f"CPython {python} is a preview: what it shows may change until its release."
+    assert [evidence_text([note]) for note in finding.notes] == [text] * (len(suffix) > 1)
+
+
 def test_a_negative_control_that_did_not_live_proves_nothing() -> None:
     off = process("off", "fine", VERSION, agent=())
     seen = capture(MINIMUM, processes=[process("appsec", "blocked", VERSION), off])

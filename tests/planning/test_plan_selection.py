@@ -28,7 +28,9 @@ def test_a_claim_brings_its_cells_and_no_others(plan: Plan) -> None:
     chosen = select(plan, Selection(claims=("*/note/request-tags",)))
     assert [each.id for each in chosen.claims] == ["page.md/note/request-tags"]
     assert {part.claim for part in chosen.parts} == {"page.md/note/request-tags"}
-    needed = {cell for part in chosen.parts for cell in (part.minimum, *part.controls)}
+    needed = {
+        cell for part in chosen.parts for cell in (part.minimum, *part.controls, *part.beyond)
+    }
     assert {each.cell for each in (*chosen.cells, *chosen.fallbacks)} == needed
     assert {each.probes for each in chosen.cells} == {("web-tracing",)}
     assert {item.claim for item in chosen.omissions} == {"page.md/note/request-tags"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from helpers.planning_fixture import claim, page, parts_of, planned, reasons, runtime, world
 
@@ -44,10 +46,38 @@ def test_a_promise_from_a_release_on_is_tested_at_the_newest_of_each_branch() ->
     assert {cell.ddtrace for part in heads for cell in part.controls} == {"1.9.0"}
 
 
+def test_later_majors_than_those_of_the_page_are_run_beside_its_newest_branch() -> None:
+    parts = parts_of(planned(page()), "capability/threat-detection")
+    beyond = {part.minimum.python: part.beyond for part in parts if part.minimum.ddtrace != "1.9.0"}
+    assert {part.beyond for part in parts if part.minimum.ddtrace == "1.9.0"} == {()}
+    # 2.7 has no wheel of theirs.
+    assert {python: [cell.ddtrace for cell in cells] for python, cells in beyond.items()} == {
+        "2.7": [],
+        "3.11": ["2.21.12", "3.0.0"],
+    }
+    smoke = parts_of(planned(page(), "smoke"), "capability/threat-detection")
+    assert {cell.ddtrace for part in smoke for cell in part.beyond} == {"3.0.0"}
+
+
+def test_a_page_without_branches_promises_every_major() -> None:
+    named = [item for item in page() if item.kind is not ClaimKind.BRANCH]
+    parts = parts_of(planned(named), "capability/threat-detection")
+    assert {part.minimum.ddtrace for part in parts} == {"1.9.0", "1.20.19", "2.21.12", "3.0.0"}
+    assert {part.beyond for part in parts} == {()}
+
+
+def test_a_denial_is_not_asked_of_later_majors() -> None:
+    parts = parts_of(planned(page()), "note/flask-query-string")
+    assert parts
+    assert {part.beyond for part in parts} == {()}
+
+
 def test_a_promise_that_ends_is_not_tested_beyond_its_end() -> None:
     ended = claim(ClaimKind.CAPABILITY, "sca", ">=1.9,<1.20")
-    parts = parts_of(planned([ended]), "capability/sca")
-    assert {part.minimum.ddtrace for part in parts} == {"1.9.0"}
+    for claims in ([ended], [ended, claim(ClaimKind.BRANCH, "ddtrace", ">=1.0,<2")]):
+        parts = parts_of(planned(claims), "capability/sca")
+        assert {part.minimum.ddtrace for part in parts} == {"1.9.0"}
+        assert {part.beyond for part in parts} == {()}
 
 
 def test_controls_step_back_to_the_minimums_own_series_and_never_to_the_minimum() -> None:
@@ -124,8 +154,8 @@ def test_the_exhaustive_profile_leaves_no_runtime_out() -> None:
     assert pythons == {"cp27", "cp35", "cp36", "cp37", "cp38", "cp39", "cp310", "cp311"}
 
 
-def test_the_smoke_profile_is_sixteen_cells_at_most() -> None:
-    assert 0 < len(planned(page(), "smoke").cells) <= 16
+def test_the_smoke_profile_is_eighteen_cells_at_most() -> None:
+    assert 0 < len(planned(page(), "smoke").cells) <= 18
     others = [each for each in page() if each.subject != "request-tags"]
     plan = planned(others, "smoke")
     assert {part.claim for part in plan.parts} == {
@@ -139,7 +169,10 @@ def test_the_smoke_profile_is_sixteen_cells_at_most() -> None:
 def test_the_smoke_profile_tests_one_promise_in_full() -> None:
     smoke, documented = planned(page(), "smoke"), planned(page())
     note = "note/request-tags"
-    assert parts_of(smoke, note) == parts_of(documented, note) != []
+    parts = parts_of(documented, note)
+    # Of later majors, only the newest.
+    of_newest = [dataclasses.replace(part, beyond=part.beyond[-1:]) for part in parts]
+    assert parts_of(smoke, note) == of_newest != []
     assert reasons(smoke, note) <= {Reason.BETWEEN_BOUNDARIES}
     assert reasons(smoke, "capability/threat-detection") == {Reason.NOT_IN_PROFILE}
 
@@ -205,7 +238,8 @@ def test_runtimes_are_those_of_the_target() -> None:
         runtime("==3.7.*", ">=2"),
     ]
     parts = parts_of(planned(claims), "capability/sca")
-    assert {part.minimum.id[:5] for part in parts} == {"cp39-"}
+    pythons = {part.minimum.python for part in parts if part.minimum.ddtrace < "2"}
+    assert pythons == {"3.9"}
 
 
 def test_a_single_release_is_tested_once() -> None:
@@ -218,3 +252,15 @@ def test_branches_that_do_not_meet_the_specifier_leave_it_to_itself() -> None:
     ends = branch_ranges(tracer, ["<1"], ">=2,<3")
     assert [end.minimum.text for end in ends] == ["2.0.0", "2.21.12"]
     assert [release.text for release in ends[0].controls] == ["2.21.12", "2.6.0", "2.5.6"]
+
+
+def test_a_pre_release_is_the_newest_release_only_where_it_is_asked_for_and_none_is_newer() -> None:
+    project = world().project("ddtrace")
+    assert Releases(project, pre=True).all[-1].text == "3.0.0"
+    pres = [
+        dataclasses.replace(project.releases[0], version=text) for text in ("3.1.0rc1", "3.1.0rc2")
+    ]
+    newer = dataclasses.replace(project, releases=(*project.releases, *pres))
+    finals = [release.text for release in Releases(newer).all]
+    assert [release.text for release in Releases(newer, pre=True).all] == [*finals, "3.1.0rc2"]
+    assert finals[-1] == "3.0.0"

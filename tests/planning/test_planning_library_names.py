@@ -29,12 +29,14 @@ PROJECTS = {
 }
 
 
-def plan_of(subject: str, specifier: str = ">=2.0", role: str = "", **modules: str) -> Plan:
+def plan_of(
+    subject: str, specifier: str = ">=2.0", role: str = "", integration: str = "", **modules: str
+) -> Plan:
     slugs = {name.replace("_", "-"): text for name, text in (modules or {"paper": PAPER}).items()}
     integrations = {slug: parse(slug, text) for slug, text in slugs.items()}
     row = claim(ClaimKind.INTEGRATION, subject, specifier, automatic="yes")
-    if role:
-        row = dataclasses.replace(row, scope=(*row.scope, ("role", role)))
+    scope = [pair for pair in (("role", role), ("integration", integration)) if pair[1]]
+    row = dataclasses.replace(row, scope=(*row.scope, *scope))
     return make_plan(
         [row, claim(ClaimKind.BRANCH, "ddtrace", ">=2.0,<3")],
         FakeIndex({**world().projects, **PROJECTS}),
@@ -79,6 +81,14 @@ def test_a_row_with_a_role_is_not_answered_by_another_role() -> None:
     plan = plan_of("paper", paper_client=PAPER_MODULE, role="server")
     assert not plan.parts
     assert Reason.NO_PROBE in {item.reason for item in plan.omissions}
+
+
+def test_a_row_of_the_registry_is_about_the_library_of_its_integration() -> None:
+    press = PAPER_MODULE.replace('INTEGRATION = "paper"', 'INTEGRATION = "press"')
+    modules = {"paper": PAPER_MODULE, "press_paper": press}
+    for integration, expected in (("press", "press-paper"), ("paper", "paper"), ("mill", "paper")):
+        plan = plan_of("paper", integration=integration, **modules)
+        assert releases(plan) == {f"{expected} 2.0", f"{expected} 3.1"}
 
 
 def test_a_row_without_a_role_is_about_the_roles_that_are_traced_automatically() -> None:

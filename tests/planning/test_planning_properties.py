@@ -72,8 +72,8 @@ def check(plan: Plan) -> None:
     needed = set()
     for part in plan.parts:
         before = [part.before] if part.before else []
-        needed |= {part.minimum, *before, *part.controls}
-        assert {part.minimum, *before, *part.controls[:1]} <= set(run)
+        needed |= {part.minimum, *before, *part.controls, *part.beyond}
+        assert {part.minimum, *before, *part.controls[:1], *part.beyond} <= set(run)
         cells = [*before, part.minimum, *reversed(part.controls)]
         if part.expects_absent:
             assert len({(c.python, c.target, c.ddtrace) for c in cells}) == 1

@@ -13,8 +13,8 @@ from matrix.errors import UsageError
 from matrix.model.capture import BARE
 from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Probe, Stimulus
 from matrix.planning.coverage import load_coverage
-from matrix.probes.integrations import is_library_probe
 from matrix.probes.evidence.security import Triggered
+from matrix.probes.integrations import is_library_probe
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.system.paths import apps_dir, fixtures_dir

@@ -19,6 +19,7 @@ from matrix.runs.keys import (
     cell_sources_in,
     judge_sources,
     judge_sources_in,
+    library_files,
 )
 from matrix.system.paths import project_root
 from matrix.system.source_files import imported_files, read_imports
@@ -155,3 +156,10 @@ def test_imports_of_several_lines_with_comments_and_other_names_are_found(tmp_pa
     )
     files = imported_files(["matrix.main"], root=tmp_path)
     assert [path.stem for path in files] == ["a", "b", "c", "d", "main"]
+
+
+def test_a_library_s_own_files_are_its_module_and_those_that_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "paper.py").write_text("import paper\n")
+    (tmp_path / "press.py").write_text("import press\n\nfrom libraries import paper\n")
+    assert library_files(tmp_path / "paper.py") == [tmp_path / "paper.py"]
+    assert library_files(tmp_path / "press.py") == [tmp_path / "press.py", tmp_path / "paper.py"]
