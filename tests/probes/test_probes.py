@@ -11,7 +11,7 @@ from matrix.cells.job import app_of
 from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
 from matrix.errors import UsageError
 from matrix.model.capture import BARE
-from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Probe, Stimulus
+from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Probe, Stimulus
 from matrix.planning.coverage import load_coverage
 from matrix.probes.evidence.security import Triggered
 from matrix.probes.integrations import is_library_probe
@@ -167,13 +167,16 @@ def test_each_kind_of_exploit_is_reported_by_the_rules_and_blocked_by_a_policy_f
         assert own.control == own.setting == report.setting
         assert own.stimuli[0].path == report.stimuli[0].path
         (policy,) = own.configs[0].content["rules_override"]
-        (trigger,) = (part for part in own.stimuli[0].evidence.parts if isinstance(part, Triggered))
+        blocking, reporting = own.stimuli[0].evidence, report.stimuli[0].evidence
+        assert isinstance(blocking, AllOf)
+        assert isinstance(reporting, AllOf)
+        (trigger,) = (part for part in blocking.parts if isinstance(part, Triggered))
         assert policy["rules_target"] == [{"rule_id": trigger.rule}]
-        assert trigger in report.stimuli[0].evidence.parts
+        assert reporting.parts == (trigger,)
 
 
 def test_the_mode_that_disables_login_events_is_the_control_of_the_other_modes() -> None:
-    modes = [item for item in PROBES["user-events"].channels if item.name != "environment"]
+    modes = PROBES["login-modes"].channels
     assert {item.name for item in modes} == {"identification", "anonymization", "extended"}
     off = load_settings().get("login-disabled").environment
     for item in modes:

@@ -38,6 +38,7 @@ PROBE = Probe(
             name="default-sampling",
             setting="api-security-sampled",
             stimuli=(dataclasses.replace(_STIMULI[0], attempts=20),),
+            claimed=False,
         ),
         Channel(
             name="experimental",

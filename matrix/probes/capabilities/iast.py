@@ -23,7 +23,7 @@ def _request(name: str, path: str, *, decisive: bool = True, plain: int | None =
 
 
 def _channel(name: str, path: str, *, plain: int = 200) -> Channel:
-    return Channel(name, _SETTING, (_request(name, path, plain=plain),))
+    return Channel(name, _SETTING, (_request(name, path, plain=plain),), claimed=False)
 
 
 PROBE = Probe(
