@@ -46,7 +46,7 @@ _MOST = 12
 
 @dataclasses.dataclass(frozen=True)
 class PlanOptions:
-    """What a plan of the committed claims depends on beside the project's files.
+    """The options of a plan of the committed claims: all that it depends on beside files.
 
     `static` is whether it has static evidence; the others are arguments of `make_plan`.
     """

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from matrix.docker.connect import connect, find_engine
+from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.labels import RunLabels, lock_run
 from matrix.environments.errors import BuildError
@@ -76,8 +77,6 @@ def available_pythons(backend: RunBackend, target: str) -> frozenset[str]:
     """Return the CPythons (`3.9`) with an interpreter or an image, or with an image to be had."""
     pythons: set[str] = set()
     if backend.engine is not None:
-        from matrix.docker.images.catalog import ImageCatalog  # noqa: PLC0415 - start-up time
-
         with contextlib.suppress(ContainerError):
             pythons = {
                 entry.offer.python
@@ -97,8 +96,6 @@ def _local_backend(globs: Sequence[str], reason: str, noted: tuple[str, ...]) ->
 
 def _obstacle(engine: ContainerEngine, where: Targets) -> str:
     """Return why the engine can run no cell at all, "" where it can run some."""
-    from matrix.docker.images.catalog import ImageCatalog  # noqa: PLC0415 - start-up time
-
     try:
         entries = ImageCatalog(engine, cache_dir()).entries()
     except ContainerError as error:

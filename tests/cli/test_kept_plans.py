@@ -77,21 +77,23 @@ def test_a_second_plan_is_the_first_one(
 
 
 @pytest.mark.parametrize(
-    "change",
+    "others",
     [
-        {"profile": "smoke"},
-        {"as_of": dt.date(2024, 1, 31)},
-        {"targets": ("linux_x86_64", "linux_i686")},
-        {"obstacles": {"win32": Unsatisfiable(Reason.PLATFORM_NOT_HERE, "no engine")}},
-        {"places": ("docker",)},
-        {"static": False},
+        dataclasses.replace(OPTIONS, profile="smoke"),
+        dataclasses.replace(OPTIONS, as_of=dt.date(2024, 1, 31)),
+        dataclasses.replace(OPTIONS, targets=("linux_x86_64", "linux_i686")),
+        dataclasses.replace(
+            OPTIONS, obstacles={"win32": Unsatisfiable(Reason.PLATFORM_NOT_HERE, "no engine")}
+        ),
+        dataclasses.replace(OPTIONS, places=("docker",)),
+        dataclasses.replace(OPTIONS, static=False),
     ],
-    ids=lambda change: next(iter(change)),
+    ids=["profile", "as of", "targets", "obstacles", "places", "static"],
 )
-def test_other_options_have_a_plan_of_their_own(kept: KeptPlans, change: dict[str, object]) -> None:
+def test_other_options_have_a_plan_of_their_own(kept: KeptPlans, others: PlanOptions) -> None:
     make = Planner()
     ask(kept, make)
-    ask(kept, make, dataclasses.replace(OPTIONS, **change))
+    ask(kept, make, others)
     assert make.made == 2
 
 
