@@ -4,6 +4,8 @@ import os
 import tempfile
 
 OPTIONS = {}
+# A node has 30 s to start, which a busy machine may not give it.
+ATTEMPTS = 3
 
 
 def trace_ray():
@@ -16,13 +18,25 @@ def trace_ray():
 
 def start_ray():
     """Start a small cluster, whose processes end with this one; return the module."""
-    # It reports its use to its vendor, and looks for what else the machine has.
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DISABLE_MEMORY_MONITOR="1")
+    # It otherwise reports its use to its vendor, and ends tasks where memory is short.
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_memory_monitor_refresh_ms="0")
     import ray
 
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            start_node(ray)
+            return ray
+        except Exception:
+            ray.shutdown()
+            if attempt == ATTEMPTS:
+                raise
+
+
+def start_node(ray):
+    """Start the only node of the cluster."""
     ray.init(
         address="local",
-        num_cpus=2,
+        num_cpus=1,
         num_gpus=0,
         include_dashboard=False,
         log_to_driver=False,
@@ -31,7 +45,16 @@ def start_ray():
         _temp_dir=short_folder(),
         **OPTIONS
     )
-    return ray
+
+
+def raise_cause(function):
+    """Call a function; raise what a process of the cluster raised, without that process's id."""
+    from ray.exceptions import RayTaskError
+
+    try:
+        function()
+    except RayTaskError as error:
+        raise error.cause
 
 
 def short_folder():

@@ -53,4 +53,4 @@ def call(context):
 def fail(context):
     import ray
 
-    ray.get(context.ready[0].remote("lost"))
+    clusters.raise_cause(lambda: ray.get(context.ready[0].remote("lost")))

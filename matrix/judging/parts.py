@@ -108,12 +108,14 @@ def judge_part(part: Part, findings: FindingTable) -> PartVerdict:
 def _beyond(part: Part, findings: FindingTable) -> Iterator[Fact]:
     """Yield what the tracer's later majors, which are not promised, showed."""
     found = [(cell.ddtrace, findings.get(part, cell)) for cell in part.beyond]
-    shown = {
-        shows.value: tuple(name for name, item in found if item and item.shows is shows)
-        for shows in Observed
-    }
-    if any(shown.values()):
-        yield fact(FactKind.BEYOND_PROMISE, part.minimum, **shown)
+    present, absent, unknown = (
+        tuple(release for release, item in found if item and item.shows is shows)
+        for shows in (Observed.PRESENT, Observed.ABSENT, Observed.UNKNOWN)
+    )
+    if present or absent or unknown:
+        yield fact(
+            FactKind.BEYOND_PROMISE, part.minimum, present=present, absent=absent, unknown=unknown
+        )
 
 
 def _judge(part: Part, findings: FindingTable) -> PartVerdict:

@@ -105,8 +105,12 @@ def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
 
 def _read_limit(entry: Mapping[str, Any]) -> ProfileLimit:
     lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    words = {key: value for key, value in entry.items() if isinstance(value, str)}
-    return ProfileLimit(**words, **lists)
+    return ProfileLimit(
+        runtimes=entry["runtimes"],
+        targets=entry.get("targets", "all"),
+        beyond=entry.get("beyond", "none"),
+        **lists,
+    )
 
 
 def smoke_path() -> Path:

@@ -248,8 +248,10 @@ class Releases:
             elif not (release.yanked or late or (version.is_prerelease and not pre)):
                 releases.append(Release(release, version, uploaded))
         if pre:
-            kept = {*releases[-1:], self.candidate}
-            releases = [item for item in releases if item in kept or not item.version.is_prerelease]
+            newest = {*releases[-1:], self.candidate}
+            releases = [
+                item for item in releases if item in newest or not item.version.is_prerelease
+            ]
         self.all: tuple[Release, ...] = tuple(releases)
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}
 
