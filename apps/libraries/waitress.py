@@ -30,7 +30,7 @@ def serve(ready):
     from waitress import create_server
 
     server = create_server(wsgi.prepare(None), host="127.0.0.1", port=0)
-    ready(server.effective_port)
+    ready(int(server.effective_port))
     server.run()
 
 

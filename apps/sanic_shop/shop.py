@@ -55,7 +55,7 @@ def handler_of(endpoint):
 def listen():
     """Return a port, and the function that serves there in the same thread: it has a loop."""
     loop = loops.new_loop()
-    app = Sanic("bookshop")
+    app = Sanic("bookshop", configure_logging=False)
     for endpoint in endpoints.ENDPOINTS:
         uri = endpoint.path.replace("{", "<").replace("}", ">")
         app.add_route(handler_of(endpoint), uri, methods=[endpoint.method])
