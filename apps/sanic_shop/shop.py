@@ -1,4 +1,4 @@
-"""The bookshop on Sanic, for all releases from 19.6, with its own server. CPython 3 only."""
+"""The bookshop on Sanic, for all releases from 19.12, with its own server. CPython 3 only."""
 
 from urllib.parse import unquote
 
@@ -12,7 +12,7 @@ from bookshop import open_shops  # noqa: F401
 
 SERVER = "own"
 TRIED = [
-    ["3.6", "19.6.0", "2021-06-01"],
+    ["3.6", "19.12.5", "2021-06-01"],
     ["3.11", "23.3.0", "2023-06-01"],
     ["3.13", "25.3.0", "2025-11-01"],
 ]
