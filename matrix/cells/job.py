@@ -33,7 +33,7 @@ def app_of(framework: str, apps: Path, *, library: bool = False) -> str | None:
     """Return the argument of `serve.py` in the folder `apps` for a cell's framework, None for a
     framework without an app. With `library` it is the module of an integration's row.
     """
-    if not library and shop_folder(framework, apps).is_dir():
+    if not library and shop_folder(framework).is_dir():
         return framework
     return f"{LIBRARY}{module_name(framework)}" if module_path(framework, apps).is_file() else None
 

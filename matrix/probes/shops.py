@@ -52,9 +52,9 @@ class Shop:
     row: Integration | None = None
 
 
-def shop_folder(framework: str, apps: Path | None = None) -> Path:
+def shop_folder(framework: str) -> Path:
     """Return the folder of the app of a framework, which may not exist."""
-    return (apps or apps_dir()) / f"{framework}{SHOP}"
+    return apps_dir() / f"{framework}{SHOP}"
 
 
 @functools.cache

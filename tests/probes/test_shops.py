@@ -15,6 +15,7 @@ from matrix.model.plan import PlannedCell
 from matrix.planning.coverage import load_coverage
 from matrix.probes.registry import load_probes
 from matrix.probes.shops import Shop, load_shops
+from matrix.system.paths import apps_dir
 
 DECLARATIONS = 'SERVER = "wsgi"\nTRIED = [["3.8", "1.0", "2023-06-01"]]\n'
 
@@ -29,8 +30,12 @@ def test_a_folder_is_all_that_a_new_app_takes(tmp_path: Path) -> None:
     (shop,) = load_shops(tmp_path).values()
     assert shop == Shop("paper", "wsgi", shop.tried, also=("ink>=2",))
     assert [item.as_of for item in shop.tried] == [dt.date(2023, 6, 1)]
-    assert app_of("paper", tmp_path) == "paper"
-    assert app_of("glass", tmp_path) is None
+
+
+def test_a_cell_of_a_framework_runs_its_app() -> None:
+    assert app_of("tornado", apps_dir()) == "tornado"
+    assert app_of("tornado", apps_dir(), library=True) == "library:tornado"
+    assert app_of("glass", apps_dir()) is None
 
 
 @pytest.mark.parametrize(
