@@ -190,8 +190,11 @@ def serving(
 
 
 def test_every_shop_answers_as_specified(started: StartedShop) -> None:
-    exchanges = [(request, started.send(*request), answer) for *request, answer in SPECIFICATION]
-    assert [exchange for exchange in exchanges if not is_as_specified(*exchange[1:])] == []
+    exchanges = [
+        (method, path, started.send(method, path, headers, body), specified)
+        for method, path, headers, body, specified in SPECIFICATION
+    ]
+    assert [exchange for exchange in exchanges if not is_as_specified(*exchange[2:])] == []
 
 
 def is_as_specified(answer: Answer, specified: Answer) -> bool:
