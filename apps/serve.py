@@ -1,6 +1,6 @@
 """Serve a bookshop app (`python serve.py flask`), or a library.
 
-WSGI apps have a threaded server, ASGI apps uvicorn.
+WSGI apps have a threaded server, ASGI apps uvicorn, others their framework's own.
 
 `python serve.py library:redis` serves calls of a library. The port, a free one of 127.0.0.1, is
 printed when it accepts connections. The server ends on SIGTERM, or when its standard input ends.
@@ -10,17 +10,19 @@ from __future__ import print_function
 
 import importlib
 import logging
+import os
 import socket
 import sys
 
 import lifecycle
 
+SHOP = "_shop"
+# The module of each app, by its framework.
 APPS = {
-    "django": "django_shop.shop",
-    "fastapi": "fastapi_shop.shop",
-    "flask": "flask_shop.shop",
+    name[: -len(SHOP)]: name + ".shop"
+    for name in os.listdir(os.path.dirname(os.path.abspath(__file__)))
+    if name.endswith(SHOP)
 }
-ASGI = ("fastapi",)
 LIBRARY = "library:"
 THREADS = 4
 
@@ -30,7 +32,9 @@ def web_app(name):
     # The views are in imported modules, as some tools inspect only those.
     shop = importlib.import_module(APPS[name])
     shop.open_shops()
-    listen = listen_asgi if name in ASGI else listen_wsgi
+    if shop.SERVER == "own":
+        return shop.listen
+    listen = {"asgi": listen_asgi, "wsgi": listen_wsgi}[shop.SERVER]
     return lambda: listen(shop.application)
 
 

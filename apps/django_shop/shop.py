@@ -23,6 +23,15 @@ try:
 except ImportError:  # until Django 1.11
     from django.conf.urls import url as re_path
 
+SERVER = "wsgi"
+TRIED = [
+    ["2.7", "1.8", "2020-06-01"],
+    ["3.6", "1.11", "2021-06-01"],
+    ["3.8", "2.2", "2023-06-01"],
+    ["3.12", "4.2", "2024-06-01"],
+    ["3.13", "5.2.7", "2025-11-01"],
+]
+
 
 class QuickPasswordHasher(PBKDF2PasswordHasher):
     """One round only: logins should be quick, and the sample password needs no protection."""

@@ -12,6 +12,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 
 import bookshop
 
+SERVER = "asgi"
+TRIED = [
+    ["3.8", "0.64.0", "2021-06-01"],
+    ["3.11", "0.95.0", "2023-06-01"],
+    ["3.13", "0.118.0", "2025-11-01"],
+]
+# FastAPI reads forms with it.
+ALSO = ["python-multipart"]
+
 application = fastapi.FastAPI()
 # The password is of a sample shop: a quick digest is enough.
 PASSWORDS = {bookshop.USER: hashlib.sha256(bookshop.PASSWORD.encode()).hexdigest()}

@@ -9,6 +9,13 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 import bookshop
 
+SERVER = "wsgi"
+TRIED = [
+    ["2.7", "0.10", "2020-06-01"],
+    ["3.6", "1.0", "2021-06-01"],
+    ["3.11", "0.10", "2023-06-01"],
+    ["3.13", "3.1.1", "2025-11-01"],
+]
 # One round only: logins should be quick, and the sample password needs no protection.
 PASSWORD_METHOD = "pbkdf2:sha256:1"
 

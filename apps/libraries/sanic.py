@@ -16,7 +16,8 @@ SPAN = {
     "tags": {"http.status_code": "200"},
 }
 SERVICE = ""
-PYTHON = ">=3.6"
+# 25.3 accepts 3.8 and subscripts `type`, which 3.9 introduced.
+PYTHON = [[">=25.3", ">=3.9"], ["", ">=3.6"]]
 # It imports a name that websockets 11 removed; tracerite needs 3.8, and before that pkg_resources.
 ALSO = [
     [">=21.9,<22", "websockets<11"],

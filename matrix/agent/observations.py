@@ -184,7 +184,12 @@ def _is_of(span: Span, exchange: Exchange) -> bool:
         return True
     # http.url has no query string before 1.6, and that of a gateway has no scheme in old releases.
     whole = url if _SCHEME.match(url) or url.startswith("/") else f"//{url}"
-    return unquote(urlsplit(whole).path) == unquote(urlsplit(exchange.path).path)
+    return _path_of(whole) == _path_of(exchange.path)
+
+
+def _path_of(url: str) -> str:
+    """Return the decoded path without a slash at its end, which some routers remove (Falcon)."""
+    return unquote(urlsplit(url).path).rstrip("/")
 
 
 _OK = 200

@@ -19,11 +19,10 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
 from matrix.probes.integrations import LIBRARY, module_name, module_path
+from matrix.probes.shops import shop_folder
 from matrix.system.cpu_slots import CpuSlots, cpu_count
 from matrix.system.paths import apps_dir, fixtures_dir
 from matrix.system.timings import CPU_WAIT, TIMINGS
-
-APPS = ("django", "fastapi", "flask")
 
 # Runnable processes for each CPU that a run makes by itself: two cells, some of their processes.
 _OWN_LOAD = 3.0
@@ -34,7 +33,7 @@ def app_of(framework: str, apps: Path, *, library: bool = False) -> str | None:
     """Return the argument of `serve.py` in the folder `apps` for a cell's framework, None for a
     framework without an app. With `library` it is the module of an integration's row.
     """
-    if framework in APPS and not library:
+    if not library and shop_folder(framework).is_dir():
         return framework
     return f"{LIBRARY}{module_name(framework)}" if module_path(framework, apps).is_file() else None
 

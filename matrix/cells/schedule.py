@@ -67,7 +67,7 @@ def tasks_of(probes: Iterable[Probe], framework: str) -> tuple[Task, ...]:
     return tuple(
         Task(probe.name, channel, control)
         for probe in probes
-        if framework in probe.frameworks
+        if probe.runs_in(framework)
         for channel in probe.channels
         for control in ((False,) if channel.control is None else (False, True))
     )

@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 from matrix.model.cell import Cell
 from matrix.model.environment import Requirements
 from matrix.model.plan import PlannedCell
-from matrix.probes.integrations import distribution_name, find_integration
+from matrix.probes.integrations import distribution_name, find_integration, is_library_probe
+from matrix.probes.shops import Shop, load_shops
 from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
@@ -35,29 +36,31 @@ class Sentinel:
 class CompanionRule:
     """Additional requirements for cells with `distribution` in `versions` on `python`.
 
-    `distribution` is "" for every cell of a sample app. `era_only` rules do not apply where the
-    user chose a date for the cell, which then tests an install of that day. `why` documents the
-    rule, because users would not get these requirements by installing the pins.
+    `distribution` is "" for every cell of a sample app, or of one with the kind of `server`.
+    `era_only` rules do not apply where the user chose a date for the cell, which then tests an
+    install of that day. `why` documents the rule, because users would not get these requirements by
+    installing the pins.
     """
 
     distribution: str
+    server: str
     versions: SpecifierSet
     python: SpecifierSet
     add: tuple[str, ...]
     era_only: bool
     why: str
 
-    def applies(self, cell: Cell, pins: dict[str, str], *, library: bool = False) -> bool:
+    def applies(self, cell: Cell, pins: dict[str, str], shop: Shop | None) -> bool:
         """Return whether the rule applies to a cell with these pins (version by name).
 
-        Rules for every cell are for the sample apps, which cells of a `library` do not run.
+        Rules for every cell are for the sample apps; `shop` is None for a cell without one.
         """
         if self.era_only and cell.as_of is not None:
             return False
         if not self.python.contains(cell.python, prereleases=True):
             return False
         if not self.distribution:
-            return not library
+            return shop is not None and self.server in ("", shop.server)
         version = pins.get(self.distribution)
         return version is not None and self.versions.contains(version, prereleases=True)
 
@@ -90,16 +93,17 @@ def requirements_for(
     pins = {"ddtrace": cell.ddtrace}
     if distribution := distribution_name(cell.framework, cell.framework_version):
         pins[str(canonicalize_name(distribution))] = cell.framework_version
-    library = find_integration(cell.framework)
+    shop = _shop_of(planned)
+    library = find_integration(cell.framework) or (shop.row if shop else None)
     also = {
         requirement
         for rule in companions.rules
-        if rule.applies(cell, pins, library=library is not None)
+        if rule.applies(cell, pins, shop)
         for requirement in rule.add
     }
-    if library is None:
-        also.add(companions.sentinel.distribution)
-    else:
+    if shop is not None:
+        also |= {companions.sentinel.distribution, *shop.also}
+    if library is not None:
         era = cell.as_of is None
         also.update(library.companions(cell.framework_version, cell.python, era=era))
     return Requirements(
@@ -108,6 +112,14 @@ def requirements_for(
         as_of=planned.as_of,
         only_binary=companions.only_binary,
     )
+
+
+def _shop_of(planned: PlannedCell) -> Shop | None:
+    """Return the sample app that runs in the cell, none where only a library's row is tried."""
+    framework = planned.cell.framework
+    if find_integration(framework) and all(map(is_library_probe, planned.probes)):
+        return None
+    return load_shops().get(framework)
 
 
 def sentinel() -> Sentinel:
@@ -121,11 +133,12 @@ def _default_rules() -> CompanionRules:
 
 
 def _parse_rule(item: dict[str, Any]) -> CompanionRule:
-    unknown = set(item) - {"for", "versions", "python", "add", "era_only", "why"}
+    unknown = set(item) - {"for", "server", "versions", "python", "add", "era_only", "why"}
     if unknown:
         raise ValueError(f"unknown keys in a recipe: {', '.join(sorted(unknown))}")
     return CompanionRule(
         distribution=str(canonicalize_name(item.get("for", ""))),
+        server=item.get("server", ""),
         versions=SpecifierSet(item.get("versions", "")),
         python=SpecifierSet(item.get("python", "")),
         add=tuple(item["add"]),

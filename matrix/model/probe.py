@@ -202,7 +202,7 @@ class Channel:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """The experiment of a capability. `frameworks` are the sample apps it can run in.
+    """The experiment of a capability. It runs in `frameworks`, or without any in all sample apps.
 
     `services` are the back ends that its app needs, by name (`data/services/`).
     """
@@ -210,9 +210,13 @@ class Probe:
     name: str
     title: str
     channels: tuple[Channel, ...]
-    frameworks: tuple[str, ...] = ("django", "fastapi", "flask")
+    frameworks: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+
+    def runs_in(self, framework: str) -> bool:
+        """Return whether it can run in the app of a framework."""
+        return not self.frameworks or framework in self.frameworks
 
 
 def fill_template(template: str, shop: str) -> str:

@@ -13,7 +13,11 @@ from matrix.probes.declarations import Integration
 from matrix.probes.integrations import load_integrations
 from matrix.probes.places import load_places
 from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
+from matrix.probes.shops import load_shops
 from matrix.system.files import read_data
+
+_ANY = "*"
+"""The subject of the entry for all frameworks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +102,7 @@ class Coverage:
         elif reason is not None:
             return reason
         elif claim.kind is ClaimKind.FRAMEWORK:
-            rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
-            rule = rule if claim.subject in self.apps else None
+            return self._framework_rule(claim)
         else:
             rule = self.rules.get((kind, claim.subject))
             if rule is not None and rule.named:
@@ -133,6 +136,23 @@ class Coverage:
         for row in rows:
             for library in named_libraries(self.integrations, row):
                 yield _integration_rule(library, rule.capability)
+
+    def _framework_rule(self, claim: Claim) -> CoverageRule | Reason:
+        """Return the rule of a framework for its capability; without one it is traced at all.
+
+        Without a sample app, a row's module, such as that of a server, says whether it is traced.
+        """
+        rule = None
+        if capability := claim.get("capability"):
+            rule = self.rules.get((ClaimKind.CAPABILITY.value, capability))
+        elif claim.subject in self.apps:
+            rule = self.rules.get((ClaimKind.FRAMEWORK.value, _ANY))
+        else:
+            for library in named_libraries(self.integrations, claim.subject):
+                traced = _integration_rule(library, explicit=library.integration.explicit)
+                # A list says nothing of how it is traced.
+                return dataclasses.replace(traced, denied=())
+        return rule if rule and claim.subject in self.apps else Reason.NO_PROBE
 
     def _library_rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule of a library's row, from the modules that its name and role lead to."""
@@ -176,8 +196,9 @@ def load_coverage(
     data: Mapping[str, Any] | None = None, integrations: Mapping[str, Integration] | None = None
 ) -> Coverage:
     """Return the project's coverage, or that of `data` and `integrations`."""
+    own = data is None
     if integrations is None:
-        integrations = load_integrations() if data is None else {}
+        integrations = load_integrations() if own else {}
     data = read_data("coverage") if data is None else data
     samples = tuple(data["samples"]["frameworks"])
     rules = {
@@ -187,7 +208,7 @@ def load_coverage(
     }
     reasons = {key: Reason(value) for key, value in data["left-out"].items()}
     deployments = frozenset(place.deployment for place in load_places().values())
-    apps = tuple(data["samples"].get("apps", samples))
+    apps = tuple(load_shops()) if own else samples
     return Coverage(rules, reasons, samples, apps, deployments, integrations)
 
 

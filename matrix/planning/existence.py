@@ -18,6 +18,7 @@ from packaging.version import Version
 from matrix.model.index import ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.probes.declarations import Integration
+from matrix.probes.shops import load_shops
 from matrix.pypi.releases import Release, Releases, later_than, specifier_allows
 from matrix.system.files import read_data
 
@@ -51,6 +52,8 @@ def framework_obstacle(
 ) -> Unsatisfiable | None:
     """Return why a framework's release does not run on a CPython, None where it does."""
     framework = f"{name} {release.text}"
+    if (shop := load_shops().get(name)) and shop.row:
+        return library_obstacle(shop.row, release, python)
     if not release.accepts_python(python):
         requires = release.release.requires_python or "(see files)"
         return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{framework} requires Python {requires}")

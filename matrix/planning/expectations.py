@@ -245,6 +245,8 @@ def _documented_boundaries(
         if rule.library:
             return with_beyond(tracer, branch_heads(tracer, page.branches), page.branches)
         return branch_ranges(tracer, page.branches, "")
+    if claim.kind is ClaimKind.FRAMEWORK and not claim.get("capability"):
+        return branch_heads(tracer, page.branches)
     specifier = minimum.specifier if minimum else ""
     denied = claim.status is Status.NOT_SUPPORTED
     if denied or not specifier:

@@ -18,6 +18,7 @@ def missing_experiments(claims: Iterable[Claim]) -> Iterator[str]:
     """Yield what to write for claims without an experiment, one line for each kind of it."""
     libraries: Counter[str] = Counter()
     capabilities: Counter[str] = Counter()
+    apps: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for claim in claims:
         module = claim.subject.replace("-", "_").replace(".", "_")
@@ -25,10 +26,8 @@ def missing_experiments(claims: Iterable[Claim]) -> Iterator[str]:
             libraries[f"{_LIBRARIES}/{module}.py"] += 1
         elif claim.kind in {ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT}:
             capabilities[f"{_CAPABILITIES}/{module}.py"] += 1
-        elif claim.kind is ClaimKind.FRAMEWORK and claim.get("capability"):
-            others[
-                f"{claim.subject} (a sample app with the probes of {claim.get('capability')})"
-            ] += 1
+        elif claim.kind is ClaimKind.FRAMEWORK:
+            apps[f"apps/{module}_shop/shop.py"] += 1
         else:
             others[f"{claim.kind.value} {claim.subject}"] += 1
     if libraries:
@@ -41,6 +40,8 @@ def missing_experiments(claims: Iterable[Claim]) -> Iterator[str]:
             f"no experiment: write {_joined(capabilities)}, and the line of each in"
             " matrix/data/coverage.toml"
         )
+    if apps:
+        yield f"no experiment: write {_joined(apps)}, see apps/README.md"
     if others:
         yield f"no experiment: {_joined(others)}, see matrix/data/coverage.toml"
 

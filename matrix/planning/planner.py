@@ -24,6 +24,7 @@ from matrix.planning.page import ClaimPage, pages_by_document
 from matrix.planning.profiles import Profile, ProfileLimit, load_profile
 from matrix.planning.versions import TRACER, VersionChoice
 from matrix.probes.places import Place, find_place, load_places, outside_channel
+from matrix.probes.shops import load_shops
 from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, end_of_day, later_than, specifier_allows
 
@@ -330,9 +331,15 @@ class _Planner:
 
 
 def _place_obstacle(check: Check, python: str) -> Unsatisfiable | None:
-    """Return why nothing of the check's place runs on a CPython, None where it does."""
+    """Return why the check's app does not run in its place on a CPython, None where it does."""
     place = check.place
-    if place is None or specifier_allows(place.pythons, python):
+    if place is None:
+        return None
+    shop = load_shops().get(check.framework)
+    if shop and place.servers and shop.server not in place.servers:
+        detail = f"{place.name} starts no app of {check.framework} ({shop.server})"
+        return Unsatisfiable(Reason.NO_PROBE, detail)
+    if specifier_allows(place.pythons, python):
         return None
     needed = " and ".join(place.requirements) or place.name
     return Unsatisfiable(Reason.NO_WHEEL, f"{needed}: for CPython {place.pythons} only")

@@ -56,7 +56,8 @@ class Place:
     for the deployment itself. `needs` is what it needs to run. `mechanism`
     is the module that starts the app there, "" for an ordinary container; `options` are its own.
     `requirements` are installed beside the app's own, `pythons` are the CPythons that they are for,
-    "" for all. `extension_detects` maps a capability to the releases of the tracer in which
+    "" for all; `servers` are the kinds of sample apps that it starts, none for all.
+    `extension_detects` maps a capability to the releases of the tracer in which
     Datadog's extension has it and the library has not; what the capabilities `extension_forwards`
     show goes no further without it.
     """
@@ -69,6 +70,7 @@ class Place:
     outside: Outside = Outside.SILENT
     requirements: tuple[str, ...] = ()
     pythons: str = ""
+    servers: tuple[str, ...] = ()
     extension_detects: Mapping[str, str] = dataclasses.field(default_factory=dict)
     extension_forwards: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -123,6 +125,7 @@ def _read(name: str, data: dict[str, Any]) -> Place:
             "needs": Need(data["needs"]),
             "outside": Outside(data.get("outside", Outside.SILENT)),
             "requirements": tuple(data.get("requirements", ())),
+            "servers": tuple(data.get("servers", ())),
             "extension_forwards": tuple(data.get("extension_forwards", ())),
         }
     )

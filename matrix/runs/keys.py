@@ -15,6 +15,7 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.probes.integrations import LIBRARIES, module_path
 from matrix.probes.places import find_place, place_file
+from matrix.probes.shops import SHOP, shop_folder
 from matrix.runs.interface import Environments
 from matrix.system.paths import fixtures_dir, project_root
 from matrix.system.source_files import digest_files, imported_files
@@ -36,7 +37,7 @@ JUDGE_MODULES = ("matrix.judging.cells", *DECODERS[:-1])
 """Modules that turn a capture into findings, with all that they import."""
 CELL_FILES = ("apps", "fixtures/cell", "matrix/data/settings.toml")
 """Files that run in a cell or configure it, and are not imported here."""
-_IMPORTED = re.compile(rf"^from {LIBRARIES} import (\w+)$", re.MULTILINE)
+_IMPORTED = re.compile(rf"^from {LIBRARIES} import (\w+)(?: as \w+)?$", re.MULTILINE)
 
 
 @functools.cache
@@ -70,13 +71,13 @@ def judge_sources_in(root: Path) -> str:
 def _cell_files(root: Path) -> Iterator[Path]:
     for name in CELL_FILES:
         path = root / name
-        # A library's module counts for the library's own cells: see `base_key`.
+        # What is of one framework or library counts for its own cells: see `base_key`.
         sources = sorted(path.iterdir()) if path == root / "apps" else [path]
         yield from (source for source in sources if _is_source(source))
 
 
 def _is_source(path: Path) -> bool:
-    if path.name in {LIBRARIES, "__pycache__"}:
+    if path.name in {LIBRARIES, "__pycache__"} or path.name.endswith(SHOP):
         return False
     return path.is_dir() or path.suffix in {".py", ".toml"}
 
@@ -121,12 +122,27 @@ def base_key(planned: PlannedCell, environment: str, sources: str) -> str:
         "environment": environment,
         "sources": sources,
     }
-    module = module_path(planned.cell.framework)
-    if module.is_file():
-        parts["library"] = digest_files(library_files(module))
+    if own := own_files(planned.cell.framework):
+        parts["library"] = digest_files(own)
     if planned.cell.place:
         parts["place"] = _place_sources(planned.cell.place)
     return _digest(json.dumps(parts, sort_keys=True))
+
+
+def own_files(framework: str) -> list[Path]:
+    """Return the files in `apps/` that matter for the cells of one framework or library only.
+
+    Those are its app, its row's module, and the modules of rows that these import.
+    """
+    module = module_path(framework)
+    shop = sorted(shop_folder(framework).glob("*.py"))
+    rows = [
+        module.with_name(f"{name}.py")
+        for path in shop
+        for name in _IMPORTED.findall(path.read_text(encoding="utf-8"))
+    ]
+    files = [library_files(row) for row in [module, *rows] if row.is_file()]
+    return list(dict.fromkeys([*shop, *(path for group in files for path in group)]))
 
 
 @functools.cache

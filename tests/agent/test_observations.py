@@ -37,6 +37,12 @@ def test_old_releases_leave_the_query_string_out_of_the_url() -> None:
     assert Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/search?q=%3Cb%3E")) == root
 
 
+def test_a_router_may_remove_the_slash_at_the_end_of_a_path() -> None:
+    root = span(meta={"http.url": f"http://127.0.0.1:1/{SHOP}"})
+    assert Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/")) == root
+    assert Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/orders")) is None
+
+
 def test_the_root_is_found_by_its_resource_too() -> None:
     root = span(resource=f"GET /{SHOP}/")
     assert Traces([traces(root)]).root_of(exchange()) == root

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.sample_apps import python_3_shops
 
 from matrix.probes.declarations import parse
 from matrix.probes.integrations import LIBRARIES
+from matrix.probes.shops import load_shops, shop_folder
 from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
 SOURCES = sorted([*apps_dir().rglob("*.py"), *fixtures_dir().rglob("*.py")])
@@ -47,7 +49,6 @@ NEWER_THAN_3_5 = {
     "threading.excepthook",
     "time.time_ns",
 }
-PYTHON_3_SHOPS = {"fastapi_shop"}
 # Routers of Python 3 use these for path parameters.
 ANNOTATIONS = {"arg", "FunctionDef"}
 
@@ -99,7 +100,7 @@ def is_python_3_only(path: Path) -> bool:
 
 def is_for(path: Path, python: str) -> bool:
     """Return whether the file has to run on a CPython: an app, or a module that does not deny it."""
-    if path.parent.name in PYTHON_3_SHOPS:
+    if path.parent in python_3_shops():
         return False
     if path.parent.name != LIBRARIES or path.stem == "__init__":
         return True
@@ -174,31 +175,35 @@ def test_syntax_that_is_too_new_is_found(source: str) -> None:
     assert list(too_new(ast.parse(source)))
 
 
-def string_arguments(function: str, path: Path) -> list[str]:
-    """Return the literal text in the first argument of each call of `function`."""
+def string_arguments(function: str, path: Path, position: int = 0) -> list[str]:
+    """Return the literal text in the argument at `position` of each call of `function`."""
     strings = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
-            texts = [
-                part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)
-            ]
+            argument = node.args[position]
+            texts = [part.value for part in ast.walk(argument) if isinstance(part, ast.Constant)]
             strings += [text for text in texts if isinstance(text, str)]
     return strings
 
 
-def test_all_apps_serve_the_endpoints_of_the_readme() -> None:
+def routes_of(framework: str) -> set[str]:
+    """Return the routes of a shop below its first segment: those of `endpoints.py`, or its own."""
+    path = shop_folder(framework) / "shop.py"
+    if "endpoints" in path.read_text("utf-8"):
+        routes = string_arguments("Endpoint", apps_dir() / "endpoints.py", 1)
+    elif framework == "django":
+        found = string_arguments("re_path", path)
+        return {re.sub(r"\(\?P<(\w+)>.*?\)", r"{\1}", route)[:-1] for route in found}
+    else:
+        functions = ("application.route", "application.get", "application.post")
+        found = [route for each in functions for route in string_arguments(each, path)]
+        routes = [re.sub(r"<(\w+)>", r"{\1}", route) for route in found]
+    return {route.removeprefix("/{shop}/") for route in routes}
+
+
+@pytest.mark.parametrize("framework", load_shops())
+def test_every_app_serves_the_endpoints_of_the_readme(framework: str) -> None:
     readme = (apps_dir() / "README.md").read_text("utf-8")
     documented = set(re.findall(r"^\| `(?:GET|POST) /\{shop\}/([^?`]*)", readme, re.MULTILINE))
-    flask = string_arguments("application.route", apps_dir() / "flask_shop" / "shop.py")
-    fastapi = [
-        route
-        for method in ("get", "post")
-        for route in string_arguments(
-            f"application.{method}", apps_dir() / "fastapi_shop" / "shop.py"
-        )
-    ]
-    assert {route[len("/{shop}/") :] for route in fastapi} == documented
-    django = string_arguments("re_path", apps_dir() / "django_shop" / "shop.py")
     assert len(documented) > 10
-    assert {re.sub(r"<(\w+)>", r"{\1}", route)[len("/{shop}/") :] for route in flask} == documented
-    assert {re.sub(r"\(\?P<(\w+)>.*?\)", r"{\1}", route)[:-1] for route in django} == documented
+    assert routes_of(framework) == documented

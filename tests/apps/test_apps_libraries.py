@@ -73,7 +73,7 @@ def get(process: subprocess.Popen[str], *paths: str) -> list[tuple[int, str]]:
     assert line.startswith("bookshop ready 127.0.0.1:"), process.communicate()[1]
     responses = []
     for path in paths:
-        connection = http.client.HTTPConnection("127.0.0.1", int(line.split(":")[1]), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", int(line.split(":")[1].split()[0]), timeout=20)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()

@@ -43,7 +43,7 @@ def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str
         )
         for probe in load_probes().values()
         for channel in probe.channels
-        if Cell.parse(capture.cell).framework in probe.frameworks
+        if probe.runs_in(Cell.parse(capture.cell).framework)
     }
 
 

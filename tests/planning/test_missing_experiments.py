@@ -29,7 +29,7 @@ def test_each_kind_has_its_own_line() -> None:
     claims = [
         claim(ClaimKind.INTEGRATION, "valkey"),
         claim(ClaimKind.CAPABILITY, "carrot-peeling"),
-        claim(ClaimKind.FRAMEWORK, "fastapi", capability="sca"),
+        claim(ClaimKind.FRAMEWORK, "quart", capability="sca"),
         claim(ClaimKind.NOTE, "extra"),
     ]
     assert list(missing_experiments(claims)) == [
@@ -38,10 +38,8 @@ def test_each_kind_has_its_own_line() -> None:
             "no experiment: write matrix/probes/capabilities/carrot_peeling.py, and the line of"
             " each in matrix/data/coverage.toml"
         ),
-        (
-            "no experiment: fastapi (a sample app with the probes of sca), note extra,"
-            " see matrix/data/coverage.toml"
-        ),
+        "no experiment: write apps/quart_shop/shop.py, see apps/README.md",
+        "no experiment: note extra, see matrix/data/coverage.toml",
     ]
 
 

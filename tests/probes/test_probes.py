@@ -132,7 +132,7 @@ def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> Non
         {
             name
             for probe, channel in CHANNELS
-            if "django" in probe.frameworks
+            if probe.runs_in("django")
             for name in (channel.setting, channel.control or "")
         }
     )

@@ -20,6 +20,7 @@ from matrix.runs.keys import (
     judge_sources,
     judge_sources_in,
     library_files,
+    own_files,
 )
 from matrix.system.paths import project_root
 from matrix.system.source_files import imported_files, read_imports
@@ -65,6 +66,21 @@ def test_a_change_in_any_file_that_drives_a_cell_makes_new_results(copy: Path) -
         assert cell_sources_in(copy) != unchanged, path
         path.write_text(before, encoding="utf-8")
     assert cell_sources_in(copy) == unchanged
+
+
+def test_only_the_cells_of_a_framework_depend_on_its_app_and_row() -> None:
+    def own(framework: str) -> set[str]:
+        return {path.relative_to(ROOT / "apps").as_posix() for path in own_files(framework)}
+
+    assert own("redis") == {"libraries/redis.py"}
+    assert own("flask") == {"flask_shop/__init__.py", "flask_shop/shop.py"}
+    assert own("aiohttp") == {
+        "aiohttp_shop/__init__.py",
+        "aiohttp_shop/shop.py",
+        "libraries/aiohttp_server.py",
+    }
+    servers = {f"libraries/{name}.py" for name in ("hypercorn", "uvicorn", "asgi")}
+    assert own("hypercorn") == servers
 
 
 def test_a_change_in_any_file_that_judges_makes_another_judgement(copy: Path) -> None:

@@ -103,7 +103,7 @@ class _SearchPlanner:
         possible = promised
         if not rule.app and not own_library:
             # The probe may run where no document promises it.
-            also = [x for x in load_probes()[rule.probe].frameworks if x in self.coverage.apps]
+            also = filter(load_probes()[rule.probe].runs_in, self.coverage.apps)
             possible = list(dict.fromkeys([*promised, *also]))
         if name not in possible:
             raise UsageError(
