@@ -23,6 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+if sys.platform != "linux":
+    raise ImportError("Linux only: it reads /proc/stat")
+
 from engines import ROOT, busy_seconds
 
 sys.path.insert(0, str(ROOT))

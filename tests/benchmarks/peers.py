@@ -26,6 +26,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+if sys.platform != "linux":
+    raise ImportError("Linux only: it reads /proc/stat")
+
 from engines import ROOT, busy_seconds
 
 sys.path.insert(0, str(ROOT))
