@@ -53,7 +53,7 @@ def framework_obstacle(
     """Return why a framework's release does not run on a CPython, None where it does."""
     framework = f"{name} {release.text}"
     if (shop := load_shops().get(name)) and shop.row:
-        return library_obstacle(shop.row, release, python)
+        return LibraryObstacles(shop.row).of(release, python)
     if not release.accepts_python(python):
         requires = release.release.requires_python or "(see files)"
         return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{framework} requires Python {requires}")
