@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from helpers.planning_fixture import claim, left_out_of, page, parts_of, planned
+from helpers.planning_fixture import claim, left_out_of, page, parts_of, planned, project
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning.coverage import CoverageRule, load_coverage
+from matrix.planning.existence import framework_obstacle
+from matrix.pypi.releases import Releases
 
 IN_LAMBDA = "deployment/threat-detection/aws-lambda"
 
@@ -74,3 +76,11 @@ def test_a_place_starts_only_the_apps_that_it_is_for() -> None:
     assert {(item.reason, item.detail) for item in omitted} == {
         (Reason.NO_PROBE, "lambda-emulated starts no app of starlette (asgi)")
     }
+
+
+def test_the_row_of_a_framework_tells_on_which_cpythons_it_runs() -> None:
+    released = project("falcon", {"1.0.0": ("2016-05-15", ""), "4.1.0": ("2025-10-01", ">=3.8")})
+    old, new = Releases(released).all
+    for python, runs in (("3.9", (True, True)), ("3.10", (False, True)), ("2.7", (True, False))):
+        found = tuple(framework_obstacle("falcon", each, python) is None for each in (old, new))
+        assert found == runs, python
