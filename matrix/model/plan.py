@@ -97,7 +97,7 @@ class Part:
     def required(self) -> tuple[Cell, ...]:
         """Return the cells that are always run; the others are in reserve."""
         neighbours = (cell for cell in (self.before, self.above) if cell)
-        return (self.minimum, *neighbours, *self.controls[:1], *self.beyond)
+        return (self.minimum, *neighbours, *self.controls[:1])
 
     @property
     def compared(self) -> tuple[Cell, ...]:
@@ -105,9 +105,14 @@ class Part:
         return tuple(cell for cell in self.cells if cell.target == self.minimum.target)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        """Return all cells that the part can be judged by."""
+    def deciding(self) -> tuple[Cell, ...]:
+        """Return the cells that its verdict can rest on."""
         return (*self.required, *self.controls[1:], *self.elsewhere, *self.later, *self.beside)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Return all cells that say something on the part."""
+        return (*self.deciding, *self.beyond)
 
 
 @dataclasses.dataclass(frozen=True)

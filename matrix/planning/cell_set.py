@@ -60,21 +60,25 @@ def plan_cells(
 ) -> tuple[tuple[PlannedCell, ...], tuple[PlannedCell, ...]]:
     """Return the cells to run and the fallbacks, both in the order of the parts that need them.
 
-    `dates` are the dependency dates of all cells, `soaked` the probes whose minimum cells serve a
-    soak.
+    Cells that decide nothing come last. `dates` are the dependency dates of all cells, `soaked` the
+    probes whose minimum cells serve a soak.
     """
     run: dict[Cell, None] = {}
     probes: dict[Cell, set[str]] = {}
     decisive: dict[Cell, set[str]] = {}
     soak: set[Cell] = set()
+    beyond: dict[Cell, None] = {}
     for part in parts:
         run |= dict.fromkeys(part.required)
+        beyond |= dict.fromkeys(part.beyond)
         for cell in part.cells:
             probes.setdefault(cell, set()).add(part.probe)
         for cell in (part.minimum, *part.controls, *part.elsewhere, *part.later):
             decisive.setdefault(cell, set()).add(part.probe)
         if part.probe in soaked and not part.minimum.place:
             soak.add(part.minimum)
+
+    run = _by_target(run, beyond)
 
     def planned(cell: Cell) -> PlannedCell:
         return PlannedCell(
@@ -87,6 +91,14 @@ def plan_cells(
 
     cells = tuple(planned(cell) for cell in run)
     return cells, tuple(planned(cell) for cell in probes if cell not in run)
+
+
+def _by_target(deciding: Mapping[Cell, None], beyond: Mapping[Cell, None]) -> dict[Cell, None]:
+    """Return both kinds of cells, by target; of each target those that decide something first."""
+    cells = {**deciding, **beyond}
+    targets = {target: number for number, target in enumerate({cell.target: 0 for cell in cells})}
+    order = sorted(cells, key=lambda cell: (targets[cell.target], cell not in deciding))
+    return dict.fromkeys(order)
 
 
 def order_parts(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:

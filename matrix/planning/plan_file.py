@@ -41,7 +41,7 @@ def cells_by_claim(plan: Plan) -> dict[str, set[str]]:
     """Return the ids of the cells to run for each claim, without those in reserve."""
     cells: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
     for part in plan.parts:
-        cells[part.claim].update(cell.id for cell in part.required)
+        cells[part.claim].update(cell.id for cell in (*part.required, *part.beyond))
     return cells
 
 

@@ -144,12 +144,12 @@ def _claim_names(claim: Claim, probes: Collection[str]) -> _Names:
 
 
 def _part_names(part: Part) -> _Names:
-    cell = part.minimum
+    minimum = part.minimum
     return {
-        "cells": [required.id for required in part.required],
-        "frameworks": [cell.framework, f"{cell.framework}{cell.framework_version}"],
-        "pythons": [cell.python, f"cp{cell.python.replace('.', '')}"],
-        "tracers": [cell.ddtrace],
+        "cells": [cell.id for cell in (*part.required, *part.beyond)],
+        "frameworks": [minimum.framework, f"{minimum.framework}{minimum.framework_version}"],
+        "pythons": [minimum.python, f"cp{minimum.python.replace('.', '')}"],
+        "tracers": [minimum.ddtrace],
     }
 
 

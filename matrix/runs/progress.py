@@ -59,7 +59,7 @@ class Progress:
         for part in plan.parts:
             index = len(self._parts[part.claim])
             self._parts[part.claim].append(part)
-            for cell in dict.fromkeys(part.cells):
+            for cell in dict.fromkeys(part.deciding):
                 self._claims_of[cell, part.probe].setdefault(part.claim, []).append(index)
         for planned in plan.cells:
             self._expect(planned)
@@ -110,19 +110,16 @@ class Progress:
         return any(claim in self._refuted for claim in claims)
 
     def is_needed(self, planned: PlannedCell) -> bool:
-        """Return whether a cell can still change the outcome of a claim, or is for none."""
-        claims = [
-            claim
+        """Return whether a cell can still change the outcome of a claim."""
+        return any(
+            claim not in self._refuted and claim not in self._reached
             for probe in planned.probes
             for claim in self._claims_of.get((planned.cell, probe), ())
-        ]
-        return not claims or any(
-            claim not in self._refuted and claim not in self._reached for claim in claims
         )
 
     def _is_refuted(self, part: Part) -> bool:
         """Return whether a part is refuted, and no cell that it waits for can change that."""
-        own = ((cell, part.probe) for cell in part.cells)
+        own = ((cell, part.probe) for cell in part.deciding)
         if any(each in self._expected and each not in self._ended for each in own):
             return False
         return judge_part(part, self.findings).outcome is Outcome.REFUTED

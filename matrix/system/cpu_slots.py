@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from matrix.system.paths import cache_dir
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 WAIT_SECONDS = 60.0
 """How long to wait for a slot: work that holds one that long is not computing."""
@@ -45,7 +47,9 @@ class CpuSlots:
             if lock is not None:
                 lock.release()
 
-    def _acquire(self, until: float) -> filelock.BaseFileLock | None:
+    def _acquire(self, until: float) -> BaseFileLock | None:
+        import filelock  # noqa: PLC0415 - the recorder in a pod has it not, and takes no slots
+
         pause = _FIRST_POLL_SECONDS
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

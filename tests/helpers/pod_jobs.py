@@ -44,7 +44,11 @@ def pod_job(
     """
     job = fake_job(folder, "", probes=(DETECTION, _COMPARED))
     cell = dataclasses.replace(job.planned.cell, place="kubernetes", target="linux_x86_64")
-    files = {name: path for name, path in project_files().items() if not name.startswith("apps/")}
+    files = {
+        name: path
+        for name, path in project_files().items()
+        if not name.startswith("apps/") or "_shop/" in name  # whose folders say what there is
+    }
     for path in sorted(job.apps.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             files[f"apps/{path.relative_to(job.apps).as_posix()}"] = path

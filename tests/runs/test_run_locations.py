@@ -180,13 +180,15 @@ class Counting(FakeRunner):
 def test_fewer_emulated_cells_run_at_a_time_and_the_others_go_past_them(tmp_path: Path) -> None:
     arm = [MINIMUM.replace("x86_64", "aarch64").replace("1.9.0", f"1.9.{n}") for n in range(3)]
     cells = [*arm, MINIMUM, BEFORE, CONTROL]
+    emulated = (part(claim(), minimum=item, before=None, controls=()) for item in arm)
+    parts = [*emulated, part(claim())]
     runner = Counting()
     environments = FakeEnvironments(ready=True)
     result, _ = run_on_engine(
         tmp_path,
         runner,
         environments,
-        plan(cells=cells),
+        plan([claim()], parts, cells=cells),
         jobs=3,
         emulated=frozenset({"linux_aarch64"}),
         emulated_jobs=1,
