@@ -39,7 +39,7 @@ MODULES = (
     "matrix.pypi.snapshot",
 )
 """Modules that make a plan: with all that they import, they decide what it is."""
-FILES = ("matrix/data", "matrix/facts/claims.toml", "apps/libraries")
+FILES = ("matrix/data", "matrix/facts/claims.toml", "apps")
 """Files that they read, beside the snapshot."""
 _MOST = 12
 

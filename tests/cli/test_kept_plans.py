@@ -169,6 +169,7 @@ def test_a_change_in_any_file_that_decides_makes_another_plan(tmp_path: Path) ->
         "probes/declarations.py",
         "interpreters/targets.py",
     ]
+    files += [tmp_path / "apps" / "starlette_shop" / "shop.py"]
     for path in [*files, *(tmp_path / "matrix" / name for name in modules)]:
         before = path.read_bytes()
         path.write_bytes(before + b"# changed\n")
