@@ -22,7 +22,7 @@ from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Verdict
 from matrix.runs.progress import Progress
-from matrix.runs.scheduler import QueuedCell, ReadyQueue
+from matrix.runs.ready_queue import QueuedCell, ReadyQueue
 
 CELLS = [cell(f"1.{number}.0") for number in range(9)]
 NAMES = ("one", "two")
