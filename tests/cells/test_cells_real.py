@@ -21,7 +21,7 @@ NEWEST = dt.date(2025, 11, 1)
 
 
 def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str], bool]:
-    """Return, for each channel, whether every decisive stimulus showed its evidence."""
+    """Return, for each claimed channel, whether every decisive stimulus showed its evidence."""
     version = Cell.parse(capture.cell).ddtrace
     observations = [
         item
@@ -43,7 +43,7 @@ def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str
         )
         for probe in load_probes().values()
         for channel in probe.channels
-        if probe.runs_in(Cell.parse(capture.cell).framework)
+        if channel.claimed and probe.runs_in(Cell.parse(capture.cell).framework)
     }
 
 
