@@ -39,7 +39,8 @@ class Selection:
 
     `cells` match a part's cell at the minimum, at the release before or its first control;
     `tracers` match the minimum's ddtrace only, `frameworks` a name or `django1.8`, `pythons`
-    `3.9` or `cp39`. A selected part brings all the cells that it is judged by.
+    `3.9` or `cp39`. A selected part brings all the cells that it is judged by, and of those that
+    decide nothing the ones that match.
     """
 
     cells: tuple[str, ...] = ()
@@ -85,7 +86,7 @@ def select(plan: Plan, selection: Selection) -> Plan:
     ]
     selected = {claim.id for claim in claims}
     parts = [
-        part
+        _without_unasked(part, selection)
         for part, names in zip(plan.parts, part_names, strict=True)
         if part.claim in selected and selection.selects(names, _PART_FIELDS)
     ]
@@ -128,6 +129,20 @@ def select(plan: Plan, selection: Selection) -> Plan:
             *dict.fromkeys(deselected),
         ),
     )
+
+
+def _without_unasked(part: Part, selection: Selection) -> Part:
+    """Return the part without the cells that decide nothing and that no glob asks for."""
+    asked = tuple(
+        cell
+        for cell in part.beyond
+        if all(
+            any(matches(pattern, [name]) for pattern in patterns)
+            for name, patterns in ((cell.id, selection.cells), (cell.ddtrace, selection.tracers))
+            if patterns
+        )
+    )
+    return part if asked == part.beyond else dataclasses.replace(part, beyond=asked)
 
 
 def _claim_names(claim: Claim, probes: Collection[str]) -> _Names:

@@ -68,6 +68,21 @@ def test_a_session_selects_claims_that_its_cell_is_part_of() -> None:
             assert each.cell in {*part.required, *part.beyond}
 
 
+def test_cells_that_decide_nothing_come_only_where_they_are_asked_for() -> None:
+    plan = planned(page(), "smoke")
+    beyond = {cell for part in plan.parts for cell in part.beyond}
+    assert beyond
+    part = next(part for part in plan.parts if part.beyond)
+    chosen = select(plan, Selection(cells=(part.minimum.id,)))
+    assert not beyond & {found.cell for found in chosen.cells}
+    chosen = select(plan, Selection(cells=(part.beyond[0].id,)))
+    assert part.beyond[0] in {found.cell for found in chosen.cells}
+    chosen = select(plan, Selection(tracers=(part.minimum.ddtrace,)))
+    assert not beyond & {found.cell for found in chosen.cells}
+    chosen = select(plan, Selection(claims=(part.claim,)))
+    assert part.beyond[0] in {found.cell for found in chosen.cells}
+
+
 def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_claim() -> None:
     plan = planned(page(), "smoke")
     oldest, *others = parts_of(plan, "note/request-tags")
