@@ -133,7 +133,7 @@ def select(plan: Plan, selection: Selection) -> Plan:
 
 def _without_unasked(part: Part, selection: Selection) -> Part:
     """Return the part without the cells that decide nothing and that no glob asks for."""
-    asked = tuple(
+    matching = tuple(
         cell
         for cell in part.beyond
         if all(
@@ -142,7 +142,7 @@ def _without_unasked(part: Part, selection: Selection) -> Part:
             if patterns
         )
     )
-    return part if asked == part.beyond else dataclasses.replace(part, beyond=asked)
+    return part if matching == part.beyond else dataclasses.replace(part, beyond=matching)
 
 
 def _claim_names(claim: Claim, probes: Collection[str]) -> _Names:

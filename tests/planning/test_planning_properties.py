@@ -150,4 +150,6 @@ def test_a_selection_is_complete_in_itself(python: str, framework: str, tracer: 
     if expected:
         chosen = select(plan, selection)
         check(chosen)
-        assert list(chosen.parts) == expected
+        # Of the cells that decide nothing, those that match.
+        without = [dataclasses.replace(part, beyond=()) for part in expected]
+        assert [dataclasses.replace(part, beyond=()) for part in chosen.parts] == without
