@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 from helpers.planning_fixture import DJANGO, FLASK, LINUX, TRACER, claim, page, runtime, world
