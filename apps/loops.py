@@ -24,6 +24,16 @@ def run(coroutine):
         loop.close()
 
 
+def new_listener():
+    """Return a socket that listens on a free port of 127.0.0.1, for a server that takes one."""
+    import socket
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(64)
+    return listener
+
+
 def start_server(serve):
     """Run `serve(report_port)` in a thread; return the port that it reports."""
     ports = []

@@ -11,10 +11,10 @@ from __future__ import print_function
 import importlib
 import logging
 import os
-import socket
 import sys
 
 import lifecycle
+import loops
 
 SHOP = "_shop"
 # The module of each app, by its framework.
@@ -51,9 +51,7 @@ def listen_asgi(application):
     """Return a port, and the function that serves the application there."""
     import uvicorn
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(64)
+    listener = loops.new_listener()
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
     return listener.getsockname()[1], lambda: server.run(sockets=[listener])
 

@@ -42,12 +42,8 @@ async def serve_forever(app, listener):
 
 def start(ready):
     """Serve in this thread, with a loop that must be created in it."""
-    import socket
-
     loop = loops.new_loop()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(64)
+    listener = loops.new_listener()
     ready(listener.getsockname()[1])
     loop.run_until_complete(serve_forever(uvicorn.application(), listener))
 

@@ -46,14 +46,10 @@ def application():
 
 def serve(ready):
     """Serve in this thread, with a loop that must be created in it."""
-    import socket
-
     import uvicorn
 
     loops.new_loop()
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(64)
+    listener = loops.new_listener()
     server = uvicorn.Server(uvicorn.Config(application(), log_level="warning"))
     ready(listener.getsockname()[1])
     server.run(sockets=[listener])

@@ -54,17 +54,13 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     """Print the report, write the requested files, and return the text of the record."""
     with TIMINGS.phase(REPORT):
-        return _write_answers(args, console, record)
-
-
-def _write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
-    print_report(console, record, every=args.all)
-    text = json_text(record_to_json(record))
-    if args.json is not None:
-        write_text(args.json, text)
-    if args.picture is not None:
-        write_text(args.picture, render_svg(record))
-    return text
+        print_report(console, record, every=args.all)
+        text = json_text(record_to_json(record))
+        if args.json is not None:
+            write_text(args.json, text)
+        if args.picture is not None:
+            write_text(args.picture, render_svg(record))
+        return text
 
 
 def close_run(console: Console, record: Record, path: Path) -> None:

@@ -23,7 +23,7 @@ Report = Callable[[str], None]
 
 STOPPED = "the run was stopped"
 """The detail of cells that did not end before their run was stopped."""
-NOT_NEEDED = "every claim that it is for was refuted by other cells before it began"
+NOT_NEEDED = "no outcome could be changed by it any more when it was to begin"
 """The detail of cells that a run left out because it was asked for first answers only."""
 
 

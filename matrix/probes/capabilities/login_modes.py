@@ -6,10 +6,9 @@ The mode that disables them is the control of the others.
 from __future__ import annotations
 
 from matrix.model.probe import Channel, Evidence, Probe
-from matrix.probes.capabilities.user_events import FAILURE, login
+from matrix.probes.capabilities.user_events import FAILURE, SUCCESS, login
 from matrix.probes.evidence.spans import TagContains, TagEquals, TagExists
 
-SUCCESS = TagEquals("appsec.events.users.login.success.track", "true")
 _RIGHT = "username=alice&password=wonderland"
 _WRONG = "username=alice&password=looking-glass"
 _DISABLED = "login-disabled"

@@ -19,6 +19,7 @@ def login(name: str, form: str, *evidence: Evidence, decisive: bool = True) -> S
     )
 
 
+SUCCESS = TagEquals("appsec.events.users.login.success.track", "true")
 FAILURE = TagEquals("appsec.events.users.login.failure.track", "true")
 
 PROBE = Probe(
@@ -30,10 +31,7 @@ PROBE = Probe(
             setting="appsec",
             stimuli=(
                 login(
-                    "success",
-                    "username=alice&password=wonderland",
-                    TagEquals("appsec.events.users.login.success.track", "true"),
-                    TagExists("usr.id"),
+                    "success", "username=alice&password=wonderland", SUCCESS, TagExists("usr.id")
                 ),
                 login("wrong-password", "username=alice&password=looking-glass", FAILURE),
                 login("unknown-user", "username=bob&password=hatter", FAILURE, decisive=False),
